@@ -1,0 +1,13 @@
+/**
+ * src/onnx: the ONNX IR, its file format and passes. May import src/base only.
+ * Identity is the edge: a {@link Value} knows its producer and uses; names matter when a file is written.
+ */
+export * from './ir/attribute.js';
+export * from './ir/clone.js';
+export * from './ir/dtype.js';
+export * from './ir/graph.js';
+export * from './ir/model.js';
+export * from './ir/node.js';
+export * from './ir/tensor.js';
+export * from './ir/types.js';
+export * from './ir/value.js';

@@ -1,0 +1,60 @@
+import type { Model, Tensor } from '../onnx/index.js';
+
+/** Devices a graph can run on. Only `cpu` is built so far; the others have their place here. */
+export type Device = 'cpu' | 'webgpu' | 'cuda';
+
+export interface SessionOptions {
+  /** Threads inside one operator; default: the engine's (cores). */
+  readonly threads?: number;
+  /** `all` is the runtime's default; `none` for a reference run whose nodes must stay as written. */
+  readonly optimization?: 'all' | 'none';
+}
+
+/** A model ready to run, by names. */
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * @param feeds every required input by name; checked for name, dtype and dims before the run
+   * @param fetch outputs wanted (default: all)
+   * @throws ReparamError naming the model, the inputs with dims, and the runtime's own message as cause
+   */
+  run(feeds: ReadonlyMap<string, Tensor>, fetch?: readonly string[]): Promise<Map<string, Tensor>>;
+  release(): Promise<void>;
+}
+
+/** State that a step graph takes as `input` and gives back, changed, as `output` (same dtype and dims). */
+export interface StateBinding {
+  readonly input: string;
+  readonly output: string;
+}
+
+export interface StepSessionInit extends SessionOptions {
+  readonly state: readonly StateBinding[];
+  /** First value of every state input. */
+  readonly initial: ReadonlyMap<string, Tensor>;
+  /** Outputs that come back from every step (loss, metrics). */
+  readonly fetch: readonly string[];
+}
+
+/** A graph run again and again, whose state stays where it is cheapest and is not copied from step to step. */
+export interface StepSession {
+  /** Runs one step with the data inputs; resolves with the fetched outputs. Calls queue in order. */
+  step(feeds: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>>;
+  /** A copy of the whole state, by input name, as after the last completed step. */
+  readState(): Promise<Map<string, Tensor>>;
+  /** Replaces state; names not given keep their value. */
+  writeState(state: ReadonlyMap<string, Tensor>): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Where graphs run. One implementation per runtime; sessions live in a worker thread so that the caller stays responsive. */
+export interface Engine {
+  readonly device: Device;
+  /** Runtime and version, e.g. `onnxruntime-node 1.30.0 (cpu)`. */
+  readonly name: string;
+  session(model: Model, options?: SessionOptions): Promise<Session>;
+  stepSession(model: Model, init: StepSessionInit): Promise<StepSession>;
+  /** Ends the worker; running steps are abandoned. */
+  close(): Promise<void>;
+}
