@@ -1,0 +1,114 @@
+/** Options of a training run, with the defaults that the command line and the library share. */
+export interface OptimOptions {
+  readonly epochs: number;
+  /** Images per step. */
+  readonly batch: number;
+  /** Peak learning rate. */
+  readonly lr: number;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+  /** Weight decay also on BatchNormalization scale and bias and on conv/FC biases. */
+  readonly decayAll: boolean;
+  readonly labelSmoothing: number;
+  readonly schedule: 'cosine' | 'step' | 'multistep' | 'constant';
+  /** Linear warm-up, epochs (may be a fraction). */
+  readonly warmupEpochs: number;
+  /** step: every `stepEpochs` epochs the rate is multiplied by `gamma`; multistep: at each of `milestones` (epochs). */
+  readonly stepEpochs: number;
+  readonly milestones: readonly number[];
+  readonly gamma: number;
+  /** BatchNormalization: batch statistics and updated running ones, or the checkpoint's, frozen. */
+  readonly bn: 'train' | 'frozen';
+}
+
+export interface DataOptions {
+  /** Both sets in one spec (`shapes`, `imagefolder:DIR`, `cifar10:DIR`, …); or `train` and `eval` apart. */
+  readonly data?: string;
+  readonly train?: string;
+  readonly eval?: string;
+  /** Preset name or JSON file, for a model that has no preprocessing of its own. */
+  readonly preprocess?: string;
+  /** default: what suits the data set. */
+  readonly augment: 'auto' | 'none' | 'flip' | 'cifar' | 'imagenet';
+  /** Stop at the first corrupt image instead of skipping and counting it. */
+  readonly strict: boolean;
+  /** Decoding threads. */
+  readonly workers: number;
+}
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly device: 'cpu';
+  readonly threads?: number;
+  /** Run folder. */
+  readonly out: string;
+  readonly resume: boolean;
+  /** Steps between checkpoints; 0: at the end of each epoch only. */
+  readonly checkpointEvery: number;
+}
+
+export interface RefocusOptions extends OptimOptions, DataOptions, RunOptions {
+  /** Zoo name with a built-in checkpoint, or an ONNX file. */
+  readonly model: string;
+  readonly method: 'refconv';
+  readonly mapKernel: number;
+  readonly init: 'xavier' | 'zero';
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Equal-budget control: the same checkpoint, data order, schedule and epochs, plain convolutions. */
+  readonly control: boolean;
+  /** Trains an untrained base first, this many epochs. */
+  readonly baselineEpochs: number;
+  /** Limit of the relative difference between training form and fused model. */
+  readonly tolerance: number;
+}
+
+export interface TrainOptions extends OptimOptions, DataOptions, RunOptions {
+  readonly model: string;
+  /** For zoo names: width multiplier, image side, classes. */
+  readonly width?: number;
+  readonly size?: number;
+  readonly classes?: number;
+}
+
+export interface EvalOptions extends Omit<DataOptions, 'augment' | 'train'> {
+  readonly model: string;
+  readonly batch: number;
+  readonly device: 'cpu';
+  readonly threads?: number;
+}
+
+export const OPTIM_DEFAULTS: OptimOptions = {
+  epochs: 3,
+  batch: 64,
+  lr: 0.05,
+  momentum: 0.9,
+  nesterov: false,
+  weightDecay: 4e-5,
+  decayAll: false,
+  labelSmoothing: 0,
+  schedule: 'cosine',
+  warmupEpochs: 0,
+  stepEpochs: 30,
+  milestones: [],
+  gamma: 0.1,
+  bn: 'train',
+};
+
+export const DATA_DEFAULTS: DataOptions = { augment: 'auto', strict: false, workers: 1 };
+
+export const REFOCUS_DEFAULTS = {
+  method: 'refconv',
+  mapKernel: 3,
+  init: 'zero',
+  include: [],
+  exclude: [],
+  control: true,
+  baselineEpochs: 0,
+  tolerance: 1e-5,
+  seed: 0,
+  device: 'cpu',
+  resume: false,
+  checkpointEvery: 0,
+} as const satisfies Partial<RefocusOptions>;

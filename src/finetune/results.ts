@@ -1,0 +1,64 @@
+/** Accuracy of a model on an evaluation set; fractions, not per cent. */
+export interface Evaluation {
+  /** Null for a model without classes, or fewer than five for top5. */
+  readonly top1: number | null;
+  readonly top5: number | null;
+  /** Mean cross-entropy, nats. */
+  readonly loss: number;
+  readonly images: number;
+  /** Images that could not be decoded. */
+  readonly skipped: number;
+  /** Right top-1 answers. */
+  readonly correct: number;
+}
+
+export interface VerifySummary {
+  readonly equivalent: boolean;
+  readonly maxRelative: number;
+  readonly maxAbsolute: number;
+  readonly top1Agreement: number | null;
+  readonly worstNode: string | null;
+  readonly samples: number;
+}
+
+/** `report.json`, and what `refocus --json` prints. */
+export interface RefocusReport {
+  readonly model: string;
+  readonly data: {
+    readonly train: string;
+    readonly eval: string;
+    readonly how: string;
+    readonly coincide: boolean;
+    readonly skipped: readonly string[];
+  };
+  readonly method: string;
+  readonly init: string;
+  readonly mapKernel: number;
+  readonly seed: number;
+  readonly epochs: number;
+  readonly device: string;
+  readonly engine: string;
+  readonly lowering: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly preprocess: unknown;
+  readonly options: unknown;
+  readonly results: {
+    readonly baseline: Evaluation;
+    readonly control: Evaluation | null;
+    readonly training: Evaluation;
+    readonly fused: Evaluation;
+  };
+  readonly verify: VerifySummary;
+  readonly parameters: {
+    readonly deployed: number;
+    readonly training: number;
+    readonly storedState: number;
+    readonly frozen: number;
+  };
+  readonly multAdds: { readonly deployed: number; readonly training: number };
+  readonly stepMilliseconds: { readonly median: number; readonly count: number };
+  readonly frozen: { readonly tensors: number; readonly sha256Before: string; readonly sha256After: string };
+  readonly files: { readonly baseline: string; readonly training: string; readonly fused: string };
+  /** What a reader should know before quoting the numbers. */
+  readonly notes: readonly string[];
+}
