@@ -13,7 +13,7 @@ export interface ErrorFacts {
   readonly cause?: unknown;
 }
 
-export type ExitCode = 0 | 1 | 2 | 3 | 4;
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130;
 
 export abstract class ReparamError extends Error {
   abstract readonly code: string;
@@ -62,4 +62,10 @@ export class UnsupportedError extends InputError {
 export class EnvironmentError extends ReparamError {
   readonly code = 'ENVIRONMENT';
   readonly exitCode = 4;
+}
+
+/** The user stopped the run with Ctrl-C or SIGTERM (exit code 130); the message says what is lost and how to go on. */
+export class InterruptedError extends ReparamError {
+  readonly code = 'INTERRUPTED';
+  readonly exitCode = 130;
 }
