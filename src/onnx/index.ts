@@ -2,6 +2,7 @@
  * src/onnx: the ONNX IR, its file format and passes. May import src/base only.
  * Identity is the edge: a {@link Value} knows its producer and uses; names matter when a file is written.
  */
+export * from './builder.js';
 export * from './ir/attribute.js';
 export * from './ir/clone.js';
 export * from './ir/dtype.js';
