@@ -1,0 +1,89 @@
+import { UsageError } from '../base/errors.js';
+import type { Model } from '../onnx/index.js';
+
+/** What a caller may choose about a zoo network. A family accepts some of these ({@link ZooEntry.accepts}). */
+export interface ZooOptions {
+  /** Channel multiplier; 1 is the published network. */
+  readonly width?: number;
+  /** Side of the square input, pixels. */
+  readonly size?: number;
+  readonly classes?: number;
+  /** Seed of the initial weights. Default: 0. */
+  readonly seed?: number;
+  /** Strides of the first layers: as published for ImageNet, or for 32-pixel images. */
+  readonly stem?: 'imagenet' | 'cifar';
+  /** Shortcut of a ResNet stage's first block: A pads channels with zeros, B projects by a 1x1 convolution. */
+  readonly shortcut?: 'A' | 'B';
+}
+
+export interface Paper {
+  readonly title: string;
+  readonly year: number;
+  /** arXiv identifier. */
+  readonly arxiv: string;
+}
+
+/** A figure that somebody published, with what was counted; tests hold the builders to it. */
+export interface Published {
+  readonly options: ZooOptions;
+  /** Millions, rounded as published. */
+  readonly parametersM?: number;
+  /** Millions of multiply-adds for one image, rounded as published. */
+  readonly multAddsM?: number;
+  readonly rule: CountingRule;
+  readonly source: string;
+}
+
+/**
+ * What published parameters include. Mult-adds are those of convolutions and fully connected layers in either case.
+ * `all`: weights, biases, BatchNormalization scale and bias. `without-bn`: weights and biases only.
+ */
+export type CountingRule = 'all' | 'without-bn';
+
+/** A network the zoo can build. */
+export interface ZooEntry {
+  readonly name: string;
+  readonly family: string;
+  readonly paper: Paper;
+  readonly accepts: readonly (keyof ZooOptions)[];
+  /** The published network: every option this family accepts, except the seed. */
+  readonly defaults: ZooOptions & { readonly size: number; readonly classes: number; readonly width: number };
+  readonly published: readonly Published[];
+  build(options: ZooOptions): Model;
+}
+
+/** Largest values, so that a slip of the keyboard asks for no terabytes. */
+const LIMITS = { width: 16, size: 4096, classes: 100_000 } as const;
+
+/** Refuses options that a family does not have, and values out of range. @throws UsageError naming the option */
+export function checkOptions(
+  arch: string,
+  accepts: readonly (keyof ZooOptions)[],
+  options: ZooOptions,
+): void {
+  for (const [key, value] of Object.entries(options))
+    if (value !== undefined && !accepts.some((a) => a === key))
+      throw new UsageError({
+        problem: `${arch} has no option '${key}'`,
+        expected: accepts.join(', '),
+      });
+  const { width, size, classes, seed } = options;
+  if (width !== undefined && !(width > 0 && width <= LIMITS.width))
+    throw new UsageError({
+      problem: `${arch}: width`,
+      expected: `above 0 and at most ${LIMITS.width}`,
+      found: `${width}`,
+    });
+  if (seed !== undefined && !Number.isSafeInteger(seed))
+    throw new UsageError({ problem: `${arch}: seed`, expected: 'an integer', found: `${seed}` });
+  for (const [name, value] of [
+    ['size', size],
+    ['classes', classes],
+  ] as const)
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1 && value <= LIMITS[name]))
+      throw new UsageError({
+        problem: `${arch}: ${name}`,
+        expected: `an integer from 1 to ${LIMITS[name]}`,
+        found: `${value}`,
+      });
+}

@@ -1,0 +1,7 @@
+/** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
+export * from './checkpoints.js';
+export * from './cifar-resnet.js';
+export * from './entry.js';
+export * from './metadata.js';
+export * from './mobilenetv2.js';
+export * from './registry.js';

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { InputError } from '../base/errors.js';
+import type { Model } from '../onnx/index.js';
+
+/** Where a zoo model's architecture, options and seed stand: JSON in `metadata_props`. */
+export const ZOO_KEY = 'reparam.zoo';
+/** `false` while weights are random; `refocus` refuses such a base. Whoever trains the model sets `true`. */
+export const TRAINED_KEY = 'reparam.trained';
+
+const provenanceSchema = z.object({
+  arch: z.string(),
+  width: z.number().positive(),
+  size: z.number().int().positive(),
+  classes: z.number().int().positive(),
+  seed: z.number().int(),
+  stem: z.enum(['imagenet', 'cifar']).optional(),
+  shortcut: z.enum(['A', 'B']).optional(),
+});
+
+/** What a zoo model was built from; the same values build it again. */
+export type Provenance = z.infer<typeof provenanceSchema>;
+
+/** The provenance of a model built here, undefined for others. @throws InputError when the entry is damaged */
+export function zooProvenance(model: Model): Provenance | undefined {
+  const text = model.metadata.get(ZOO_KEY);
+  if (text === undefined) return undefined;
+  const where = `metadata ${ZOO_KEY} of ${model.source ?? 'the model'}`;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new InputError({ problem: `${where} is not JSON`, cause });
+  }
+  const result = provenanceSchema.safeParse(json);
+  if (!result.success)
+    throw new InputError({
+      problem: `${where} does not describe a zoo model`,
+      found: result.error.issues.map((i) => `${i.path.join('.') || '(root)'}: ${i.message}`).join('; '),
+    });
+  return result.data;
+}
+
+/** Whether the model says that its weights are random. A model from elsewhere says nothing and counts as trained. */
+export function isUntrained(model: Model): boolean {
+  return model.metadata.get(TRAINED_KEY) === 'false';
+}
+
+/** Notes that the weights are no longer random. */
+export function markTrained(model: Model): void {
+  model.metadata.set(TRAINED_KEY, 'true');
+}

@@ -1,0 +1,125 @@
+import { PREPROCESS_KEY, type Preprocess } from '../base/preprocess.js';
+import { Graph, GraphBuilder, Model, tensorType, type Value } from '../onnx/index.js';
+import { filled, type Init, initialWeight } from './init.js';
+import { type Provenance, TRAINED_KEY, ZOO_KEY } from './metadata.js';
+
+/** Opset 17 and IR 8 are read by everything in use: all of the zoo's operators exist there. */
+const OPSET = 17;
+const IR_VERSION = 8;
+const BN_EPSILON = 1e-5;
+
+export interface ConvInit {
+  readonly in: number;
+  readonly out: number;
+  /** Side of the square kernel. */
+  readonly kernel: number;
+  readonly stride?: number;
+  /** Zeros on each side; default: (kernel - 1) / 2. */
+  readonly padding?: number;
+  readonly groups?: number;
+  readonly init: Init;
+}
+
+/**
+ * Builds a classifier's inference graph, NCHW, layer by layer. Nodes bear the PyTorch module path of their layer and
+ * initializers the PyTorch parameter name (`<path>.weight`), so that name maps of checkpoints stay trivial.
+ * BatchNormalization is in inference form, as initialized: mean 0, variance 1, scale 1, bias 0. Dropout is left out.
+ */
+export class Network {
+  readonly builder: GraphBuilder;
+  /** [N, channels, size, size] */
+  readonly input: Value;
+  readonly #seed: number;
+
+  constructor(name: string, size: number, seed: number, channels = 3) {
+    const graph = new Graph(name);
+    this.input = graph.addInput('input', tensorType('float32', ['N', channels, size, size]));
+    this.builder = new GraphBuilder(graph, OPSET);
+    this.#seed = seed;
+  }
+
+  /** Convolution without bias. x: [N, in, H, W] */
+  conv(path: string, x: Value, layer: ConvInit): Value {
+    const { kernel, stride = 1, padding = (kernel - 1) / 2, groups = 1 } = layer;
+    const name = `${path}.weight`;
+    const dims = [layer.out, layer.in / groups, kernel, kernel];
+    const weight = this.builder.constant(initialWeight(layer.init, dims, this.#seed, name), name);
+    return this.builder.op(
+      'Conv',
+      [x, weight],
+      {
+        dilations: [1, 1],
+        group: groups,
+        kernel_shape: [kernel, kernel],
+        pads: [padding, padding, padding, padding],
+        strides: [stride, stride],
+      },
+      { name: path },
+    );
+  }
+
+  /** Per-channel normalization by running statistics. x: [N, channels, H, W] */
+  batchNorm(path: string, x: Value, channels: number): Value {
+    const parameter = (suffix: string, value: number) =>
+      this.builder.constant(filled([channels], value), `${path}.${suffix}`);
+    return this.builder.op(
+      'BatchNormalization',
+      [
+        x,
+        parameter('weight', 1),
+        parameter('bias', 0),
+        parameter('running_mean', 0),
+        parameter('running_var', 1),
+      ],
+      { epsilon: { float: BN_EPSILON } },
+      { name: path },
+    );
+  }
+
+  relu(path: string, x: Value): Value {
+    return this.builder.op('Relu', [x], {}, { name: path });
+  }
+
+  /** min(max(x, 0), 6) */
+  relu6(path: string, x: Value): Value {
+    return this.builder.op('Clip', [x, this.builder.f32(0), this.builder.f32(6)], {}, { name: path });
+  }
+
+  add(path: string, a: Value, b: Value): Value {
+    return this.builder.op('Add', [a, b], {}, { name: path });
+  }
+
+  /** Mean over height and width. [N, C, H, W] → [N, C] */
+  globalAverage(x: Value): Value {
+    const pooled = this.builder.op('GlobalAveragePool', [x], {}, { name: 'avgpool' });
+    return this.builder.op('Flatten', [pooled], { axis: 1 }, { name: 'flatten' });
+  }
+
+  /** The classifier: x·Wᵀ + b, output `logits`. [N, in] → [N, classes]; W [classes, in], b starts at 0. */
+  logits(path: string, x: Value, layer: { readonly in: number; readonly classes: number; init: Init }): void {
+    const name = `${path}.weight`;
+    const weight = initialWeight(layer.init, [layer.classes, layer.in], this.#seed, name);
+    const y = this.builder.op(
+      'Gemm',
+      [
+        x,
+        this.builder.constant(weight, name),
+        this.builder.constant(filled([layer.classes], 0), `${path}.bias`),
+      ],
+      { transB: 1 },
+      { name: path, outputs: ['logits'] },
+    );
+    y.type = tensorType('float32', ['N', layer.classes]);
+    this.builder.graph.addOutput(y);
+  }
+
+  /** The finished model, with its preprocessing and where it comes from. */
+  model(provenance: Provenance, preprocess: Preprocess): Model {
+    const model = new Model(this.builder.graph, OPSET, IR_VERSION);
+    model.producerName = 'reparam';
+    model.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
+    model.metadata.set(ZOO_KEY, JSON.stringify(provenance));
+    model.metadata.set(TRAINED_KEY, 'false');
+    return model;
+  }
+}

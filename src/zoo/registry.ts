@@ -1,0 +1,37 @@
+import { UsageError } from '../base/errors.js';
+import { didYouMean } from '../base/nearest.js';
+import type { Model } from '../onnx/index.js';
+import { CIFAR_RESNETS } from './cifar-resnet.js';
+import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
+import { MOBILENETV2 } from './mobilenetv2.js';
+
+/** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
+export const ZOO: readonly ZooEntry[] = [MOBILENETV2, ...CIFAR_RESNETS];
+
+/** The entry of this name; case, hyphens and underscores do not count (`MobileNet_V2`). @throws UsageError */
+export function findEntry(name: string): ZooEntry {
+  const plain = plainName(name);
+  const entry = ZOO.find((e) => e.name === plain);
+  if (entry) return entry;
+  const names = ZOO.map((e) => e.name);
+  const hint = didYouMean(plain, names);
+  throw new UsageError({
+    problem: `no network '${name}' in the zoo`,
+    expected: names.join(', '),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/**
+ * Builds a network with random weights (`reparam.trained` is `false` in its metadata).
+ * @throws UsageError for an unknown name, an option the family does not have, or a value out of range
+ */
+export function buildModel(name: string, options: ZooOptions = {}): Model {
+  const entry = findEntry(name);
+  checkOptions(entry.name, entry.accepts, options);
+  return entry.build(options);
+}
+
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_\s]/g, '');
+}
