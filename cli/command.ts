@@ -1,0 +1,65 @@
+import type { Listener } from '../src/finetune/events.js';
+import type { Flags, Kind, Values } from './flags.js';
+
+/** What a command hands back: shown as text for people, or as one JSON object with `--json`. */
+export interface Outcome {
+  readonly json: object;
+  readonly text: string;
+  /** 1: the check the command makes has failed. */
+  readonly exitCode?: 0 | 1;
+}
+
+/** What a command may use beside its arguments. Standard output is not among it: that belongs to the outcome. */
+export interface Context {
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly verbose: boolean;
+  /** A line for the user, to standard error. */
+  readonly log: (line: string) => void;
+  /** Lets events drive a progress bar on standard error, and what Ctrl-C says about lost work. */
+  readonly listen: () => Promise<Listener>;
+  /** Adds a listener to those of the run, e.g. the metrics file. */
+  readonly also: (listener: Listener) => void;
+}
+
+export interface Positional {
+  readonly name: string;
+  readonly describe: string;
+  readonly kind: Kind<string>;
+}
+
+export interface Command {
+  /** Words of the command, e.g. `zoo build`. */
+  readonly name: string;
+  readonly describe: string;
+  readonly positionals: readonly Positional[];
+  readonly flags: Flags;
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  /** Further lines for the help and the docs. */
+  readonly notes?: readonly string[];
+  readonly run: (args: Readonly<Record<string, unknown>>, context: Context) => Promise<Outcome>;
+}
+
+/**
+ * Declares a command. `run` gets the values typed from the positionals and flags; it imports what it needs, so that
+ * `--help` stays fast.
+ */
+export function command<const P extends readonly Positional[], F extends Flags>(declaration: {
+  readonly name: string;
+  readonly describe: string;
+  readonly positionals: P;
+  readonly flags: F;
+  readonly examples: Command['examples'];
+  readonly notes?: readonly string[];
+  readonly run: (
+    args: Values<F> & { readonly [K in P[number]['name']]: string },
+    context: Context,
+  ) => Promise<Outcome>;
+}): Command {
+  const { run, ...rest } = declaration;
+  return {
+    ...rest,
+    // The parser has made each value with the kind of its flag, which is what the type says.
+    run: (args, context) => run(args as Values<F> & { readonly [K in P[number]['name']]: string }, context),
+  };
+}

@@ -1,0 +1,8 @@
+/** Headings of the options in the help, in this order. */
+export const GROUPS = {
+  model: 'Model and data:',
+  method: 'Method:',
+  training: 'Training:',
+  run: 'Run:',
+  output: 'Output:',
+} as const;

@@ -1,0 +1,178 @@
+import {
+  DATA_DEFAULTS,
+  type DataOptions,
+  OPTIM_DEFAULTS,
+  type OptimOptions,
+  REFOCUS_DEFAULTS,
+  type RunOptions,
+} from '../src/finetune/options.js';
+import { ascending, type FlagsFor, integer, number, oneOf, text, toggle } from './flags.js';
+import { GROUPS } from './groups.js';
+
+const training = { group: GROUPS.training } as const;
+const data = { group: GROUPS.model } as const;
+const run = { group: GROUPS.run } as const;
+
+export const SPEC = text('SPEC', 'shapes, imagefolder:DIR, cifar10:DIR, idx:DIR, tar:GLOB or list:FILE');
+
+/** The output file of a command that writes one model. */
+export const output = {
+  kind: text('FILE', 'a file name'),
+  describe: 'Where to write the model; an existing file is replaced whole or not at all',
+  alias: 'o',
+  required: true,
+  group: GROUPS.output,
+} as const;
+
+export const optimFlags = {
+  epochs: {
+    kind: integer(1),
+    describe: 'Passes over the training set',
+    default: OPTIM_DEFAULTS.epochs,
+    ...training,
+  },
+  batch: { kind: integer(1), describe: 'Images per step', default: OPTIM_DEFAULTS.batch, ...training },
+  lr: { kind: number({ above: 0 }), describe: 'Peak learning rate', default: OPTIM_DEFAULTS.lr, ...training },
+  momentum: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'Momentum of SGD',
+    default: OPTIM_DEFAULTS.momentum,
+    ...training,
+  },
+  nesterov: { kind: toggle, describe: 'Nesterov momentum', default: OPTIM_DEFAULTS.nesterov, ...training },
+  weightDecay: {
+    kind: number({ atLeast: 0 }),
+    describe: 'Weight decay',
+    default: OPTIM_DEFAULTS.weightDecay,
+    ...training,
+  },
+  decayAll: {
+    kind: toggle,
+    describe: 'Weight decay also on BatchNormalization and biases',
+    default: OPTIM_DEFAULTS.decayAll,
+    ...training,
+  },
+  labelSmoothing: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'Label smoothing',
+    default: OPTIM_DEFAULTS.labelSmoothing,
+    ...training,
+  },
+  schedule: {
+    kind: oneOf('cosine', 'step', 'multistep', 'constant'),
+    describe: 'How the learning rate falls',
+    default: OPTIM_DEFAULTS.schedule,
+    ...training,
+  },
+  warmupEpochs: {
+    kind: number({ atLeast: 0 }),
+    describe: 'Linear warm-up, epochs (may be a fraction)',
+    default: OPTIM_DEFAULTS.warmupEpochs,
+    ...training,
+  },
+  stepEpochs: {
+    kind: integer(1),
+    describe: 'schedule step: epochs between two drops of the rate',
+    default: OPTIM_DEFAULTS.stepEpochs,
+    ...training,
+  },
+  milestones: {
+    kind: ascending,
+    describe: 'schedule multistep: epochs at which the rate drops',
+    default: OPTIM_DEFAULTS.milestones,
+    ...training,
+  },
+  gamma: {
+    kind: number({ above: 0, atMost: 1 }),
+    describe: 'schedules step and multistep: factor of a drop',
+    default: OPTIM_DEFAULTS.gamma,
+    ...training,
+  },
+  bn: {
+    kind: oneOf('train', 'frozen'),
+    describe: "BatchNormalization with the batch's statistics, or with the checkpoint's",
+    default: OPTIM_DEFAULTS.bn,
+    ...training,
+  },
+} as const satisfies FlagsFor<OptimOptions>;
+
+export const dataFlags = {
+  data: {
+    kind: SPEC,
+    describe: 'Training and evaluation set in one; shapes is built in (drawn, no files)',
+    maybe: true,
+    ...data,
+  },
+  train: { kind: SPEC, describe: 'Training set', maybe: true, ...data },
+  eval: { kind: SPEC, describe: 'Evaluation set', maybe: true, ...data },
+  preprocess: {
+    kind: text('NAME|FILE', 'imagenet, cifar10, tf, caffe or a JSON file'),
+    describe: 'Preprocessing of a model that stores none: imagenet, cifar10, tf, caffe or a JSON file',
+    maybe: true,
+    ...data,
+  },
+  augment: {
+    kind: oneOf('auto', 'none', 'flip', 'cifar', 'imagenet'),
+    describe: 'Augmentation of training images; auto: what suits the data set',
+    default: DATA_DEFAULTS.augment,
+    ...data,
+  },
+  strict: {
+    kind: toggle,
+    describe: 'Stop at the first corrupt image instead of skipping and counting it',
+    default: DATA_DEFAULTS.strict,
+    ...data,
+  },
+  workers: {
+    kind: integer(1, { most: 256 }),
+    describe: 'Decoding threads',
+    default: DATA_DEFAULTS.workers,
+    ...data,
+  },
+} as const satisfies FlagsFor<DataOptions>;
+
+export const deviceFlags = {
+  device: {
+    kind: oneOf('cpu'),
+    describe: 'Where graphs run; reparam doctor shows what is there',
+    default: REFOCUS_DEFAULTS.device,
+    ...run,
+  },
+  threads: {
+    kind: integer(1, { most: 1024 }),
+    describe: 'Threads inside one operator [default: the cores]',
+    maybe: true,
+    ...run,
+  },
+} as const;
+
+/** All but `out`, whose default depends on the command. */
+export const runFlags = {
+  seed: {
+    kind: integer(0),
+    describe: 'Every random choice follows from it',
+    default: REFOCUS_DEFAULTS.seed,
+    ...run,
+  },
+  ...deviceFlags,
+  resume: {
+    kind: toggle,
+    describe: 'Go on from the last checkpoint in the run folder',
+    default: REFOCUS_DEFAULTS.resume,
+    ...run,
+  },
+  checkpointEvery: {
+    kind: integer(0),
+    describe: 'Steps between checkpoints; 0: at the end of each epoch',
+    default: REFOCUS_DEFAULTS.checkpointEvery,
+    ...run,
+  },
+} as const satisfies FlagsFor<Omit<RunOptions, 'out'>>;
+
+export const outFolder = {
+  kind: text('DIR', 'a folder name'),
+  describe: 'Run folder [default: runs/COMMAND-MODEL]',
+  alias: 'o',
+  maybe: true,
+  group: GROUPS.output,
+} as const;

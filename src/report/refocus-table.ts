@@ -1,0 +1,112 @@
+import type { Evaluation, RefocusReport } from '../finetune/results.js';
+import { count, NONE, percent, short, small } from './format.js';
+import { renderTable, type Table, type TableFormat } from './table.js';
+
+/** What a run on the built-in drawn shapes shows, and what it does not. */
+export const SHAPES_NOTE =
+  'Drawn shapes with a small built-in checkpoint: this run proves the pipeline (expand, train, fuse, verify), not RefConv. ' +
+  'For that, give --model and --data of your own.';
+
+/** Accuracy of the four models of a run, as rows. */
+export function refocusTable(report: RefocusReport): Table {
+  const { baseline, control, training, fused } = report.results;
+  const row = (name: string, what: string, r: Evaluation | null): string[] => [
+    name,
+    what,
+    r === null ? NONE : percent(r.top1),
+    r === null ? NONE : percent(r.top5),
+    r === null ? NONE : r.loss.toFixed(4),
+    r === null ? NONE : count(r.images),
+  ];
+  const epochs = `${report.epochs} ${report.epochs === 1 ? 'epoch' : 'epochs'}`;
+  return {
+    columns: [
+      { title: 'model' },
+      { title: 'what it is' },
+      { title: 'top-1', align: 'right' },
+      { title: 'top-5', align: 'right' },
+      { title: 'loss', align: 'right' },
+      { title: 'images', align: 'right' },
+    ],
+    rows: [
+      row('baseline', 'the checkpoint', baseline),
+      row(
+        'control',
+        control === null ? 'not run (--no-control)' : `+ ${epochs}, plain convolutions`,
+        control,
+      ),
+      row(
+        'training form',
+        `+ ${epochs}, ${report.method} ${mapKernel(report)}, ${report.init} init`,
+        training,
+      ),
+      row('fused', 'plain convolutions again', fused),
+    ],
+  };
+}
+
+function mapKernel(report: RefocusReport): string {
+  return `${report.mapKernel}×${report.mapKernel}`;
+}
+
+/** The facts beside the accuracies: equivalence, sizes, speed, frozen weights, files. */
+function facts(report: RefocusReport): Table {
+  const { verify, parameters, multAdds, stepMilliseconds, frozen } = report;
+  const agreement = verify.top1Agreement === null ? '' : `, top-1 agreement ${percent(verify.top1Agreement)}`;
+  const same = frozen.sha256Before === frozen.sha256After;
+  const trained = report.data.train;
+  const rows: [string, string][] = [
+    ['model', report.model],
+    ['data', report.data.coincide ? `${trained} (train and eval)` : `${trained} → ${report.data.eval}`],
+    ['split', report.data.how],
+    ['engine', `${report.engine}, ${report.lowering} lowering`],
+    ['seed', String(report.seed)],
+    [
+      'fused = training form',
+      `${verify.equivalent ? 'yes' : 'NO'}: largest relative difference ${small(verify.maxRelative)}${agreement}, ${count(verify.samples)} samples`,
+    ],
+    [
+      'parameters',
+      `${short(parameters.deployed)} deployed, ${short(parameters.training)} in training, ${short(parameters.storedState)} stored, ${short(parameters.frozen)} frozen`,
+    ],
+    ['mult-adds', `${short(multAdds.deployed)} deployed, ${short(multAdds.training)} in training`],
+    [
+      'training step',
+      `${(stepMilliseconds.median / 1000).toFixed(3)} s median of ${count(stepMilliseconds.count)}`,
+    ],
+    [
+      'frozen weights',
+      `${frozen.tensors} tensors, sha256 ${frozen.sha256Before.slice(0, 12)} before, ${frozen.sha256After.slice(0, 12)} after: ${same ? 'unchanged' : 'CHANGED'}`,
+    ],
+    ['files', [report.files.baseline, report.files.training, report.files.fused].join(' ')],
+  ];
+  return { columns: [{ title: '' }, { title: '' }], rows };
+}
+
+/** The whole report as text (or markdown): the table, the facts, and what a reader should know before quoting them. */
+export function refocusText(report: RefocusReport, format: Exclude<TableFormat, 'csv'> = 'text'): string {
+  const pairs = facts(report);
+  const size = Math.max(...pairs.rows.map(([name]) => name.length));
+  const beside =
+    format === 'text'
+      ? pairs.rows.map(([name, value]) => `${name.padEnd(size)}  ${value}`).join('\n')
+      : renderTable(pairs, 'markdown');
+  const notes = notesOf(report);
+  return [
+    renderTable(refocusTable(report), format),
+    beside,
+    ...(notes.length === 0 ? [] : [notes.map((n) => `Note: ${n}`).join('\n')]),
+  ].join('\n\n');
+}
+
+function notesOf(report: RefocusReport): string[] {
+  const notes = [...report.notes];
+  if (/^shapes\b/.test(report.data.train)) notes.push(SHAPES_NOTE);
+  if (report.data.coincide)
+    notes.push('training and evaluation set are the same: these accuracies say nothing about new images.');
+  if (!report.verify.equivalent)
+    notes.push(
+      `the fused model differs from the training form${report.verify.worstNode === null ? '' : ` (worst at ${report.verify.worstNode})`}.`,
+    );
+  return notes;
+}
