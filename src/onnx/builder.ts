@@ -1,4 +1,5 @@
 import { ModelError } from '../base/errors.js';
+import { inferNode } from './infer/node.js';
 import type { AttributeInit } from './ir/attribute.js';
 import type { Graph, Place } from './ir/graph.js';
 import type { Node } from './ir/node.js';
@@ -12,7 +13,7 @@ export type InferNode = (node: Node, opset: number) => readonly (ValueType | und
 export interface BuilderOptions {
   /** Where nodes go; each next one follows the last. Default: the end of the graph. */
   readonly place?: Place;
-  /** Gives new values their types; `false` leaves them without. */
+  /** Gives new values their types; `false` leaves them without. Default: {@link inferNode}. */
   readonly infer?: InferNode | false;
 }
 
@@ -49,7 +50,7 @@ export class GraphBuilder {
     this.graph = graph;
     this.opset = opset;
     this.#place = options.place ?? 'end';
-    this.#infer = options.infer === false ? undefined : options.infer;
+    this.#infer = options.infer === false ? undefined : (options.infer ?? inferNode);
   }
 
   /** Emits a node with one output (the first of several when `options.outputs` says so). */

@@ -109,7 +109,6 @@ export class Network {
       { transB: 1 },
       { name: path, outputs: ['logits'] },
     );
-    y.type = tensorType('float32', ['N', layer.classes]);
     this.builder.graph.addOutput(y);
   }
 

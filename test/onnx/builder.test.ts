@@ -113,10 +113,26 @@ describe('place', () => {
 });
 
 describe('types', () => {
-  test('come from the inference function it is given', () => {
+  test('are inferred from the inputs, constants included', () => {
+    const { b, x } = start();
+    const w = b.constant(Tensor.float32([4, 3, 3, 3], new Float32Array(108)), 'w');
+    const y = b.op('Conv', [x, w], { strides: [2, 2], pads: [1, 1, 1, 1] });
+    expect(y.type).toEqual(tensorType('float32', ['N', 4, 4, 4]));
+    expect(b.op('Reshape', [y, b.i64([0, -1])]).type).toEqual(tensorType('float32', ['N', 64]));
+    const [top, rest] = b.ops('Split', [y, b.i64([1, 3])], { axis: 1 }, { outputs: 2 });
+    expect([top.type, rest.type].map((t) => t?.kind === 'tensor' && t.shape?.[1])).toEqual([1, 3]);
+  });
+
+  test('inputs that do not go together are refused at once', () => {
+    const { b, x } = start();
+    const w = b.constant(Tensor.float32([4, 5, 3, 3], new Float32Array(180)), 'w');
+    expect(() => b.op('Conv', [x, w])).toThrow(/Conv 'Conv'/);
+  });
+
+  test('another inference function, or none, can be given', () => {
     const { graph, x } = start();
-    const b = new GraphBuilder(graph, 18, { infer: (n) => [n.input(0).type] });
-    expect(b.op('Relu', [x]).type).toBe(x.type);
+    const b = new GraphBuilder(graph, 18, { infer: () => [tensorType('int8')] });
+    expect(b.op('Relu', [x]).type).toEqual(tensorType('int8'));
     expect(new GraphBuilder(graph, 18, { infer: false }).op('Relu', [x]).type).toBeUndefined();
   });
 });
