@@ -1,6 +1,6 @@
 // The one-way import rule: a room may import itself and the rooms below it, never one above.
 // Only src/runtime may import an inference runtime, and only src/onnx/codec the protobuf library.
-import { globSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,14 +24,10 @@ const only = [
   [/^yargs/, 'cli/'],
 ];
 const problems = [];
-const walk = typeof globSync === 'function' ? globSync : undefined;
-const { readdirSync } = await import('node:fs');
 const list = (dir) =>
-  walk
-    ? walk(`${dir}/**/*.ts`, { cwd: root })
-    : readdirSync(`${root}${dir}`, { recursive: true })
-        .filter((f) => f.endsWith('.ts'))
-        .map((f) => `${dir}/${f}`);
+  readdirSync(`${root}${dir}`, { recursive: true })
+    .map((f) => `${dir}/${f.replaceAll('\\', '/')}`)
+    .filter((f) => f.endsWith('.ts'));
 for (const file of [...list('src'), ...list('cli')]) {
   const room = file.startsWith('src/') && file.split('/').length > 2 ? file.split('/')[1] : undefined;
   if (room && !below[room])
