@@ -1,5 +1,5 @@
 import type { Listener } from '../src/finetune/events.js';
-import type { Flags, Kind, Values } from './flags.js';
+import type { Flags, Values } from './flags.js';
 
 /** What a command hands back: shown as text for people, or as one JSON object with `--json`. */
 export interface Outcome {
@@ -16,16 +16,13 @@ export interface Context {
   readonly verbose: boolean;
   /** A line for the user, to standard error. */
   readonly log: (line: string) => void;
-  /** Lets events drive a progress bar on standard error, and what Ctrl-C says about lost work. */
+  /** Starts showing progress on standard error and heeding Ctrl-C; the listener drives both. */
   readonly listen: () => Promise<Listener>;
-  /** Adds a listener to those of the run, e.g. the metrics file. */
-  readonly also: (listener: Listener) => void;
 }
 
 export interface Positional {
   readonly name: string;
   readonly describe: string;
-  readonly kind: Kind<string>;
 }
 
 export interface Command {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InterruptedError } from '../src/base/errors.js';
-import type { Listener, RunEvent } from '../src/finetune/events.js';
+import type { RunEvent } from '../src/finetune/events.js';
 import type { Command, Context } from './command.js';
 import { COMMANDS } from './commands.js';
 import { onInterrupt } from './interrupt.js';
@@ -31,7 +31,6 @@ async function execute(
   flags: { readonly json: boolean; readonly verbose: boolean },
 ): Promise<number> {
   const controller = new AbortController();
-  const listeners: Listener[] = [];
   const closers: (() => void)[] = [];
   const close = (): void => {
     for (const c of closers.splice(0)) c();
@@ -40,7 +39,6 @@ async function execute(
     signal: controller.signal,
     verbose: flags.verbose,
     log: (line) => process.stderr.write(`${line}\n`),
-    also: (listener) => listeners.push(listener),
     listen: async () => {
       const { Interruption } = await import('../src/report/interruption.js');
       const { progressListener } = await import('../src/report/progress.js');
@@ -58,7 +56,6 @@ async function execute(
       return (event: RunEvent) => {
         interruption.listener(event);
         progress.listener(event);
-        for (const listener of listeners) listener(event);
       };
     },
   };
