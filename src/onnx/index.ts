@@ -3,6 +3,7 @@
  * Identity is the edge: a {@link Value} knows its producer and uses; names matter when a file is written.
  */
 export * from './builder.js';
+export * from './infer/index.js';
 export * from './ir/attribute.js';
 export * from './ir/clone.js';
 export * from './ir/dtype.js';
@@ -12,3 +13,4 @@ export * from './ir/node.js';
 export * from './ir/tensor.js';
 export * from './ir/types.js';
 export * from './ir/value.js';
+export * from './ops/index.js';

@@ -14,8 +14,15 @@ export interface Facts {
   known(value: Value): Known | undefined;
   /** A constant of any size. */
   constant(value: Value): Tensor | undefined;
-  /** Infers a sub-graph, given the types of its inputs; returns those of its outputs. */
-  graph(graph: Graph, inputs: readonly (ValueType | undefined)[]): readonly (ValueType | undefined)[];
+  /**
+   * Infers a sub-graph, given the types of its inputs; returns those of its outputs.
+   * @param certain whether it certainly runs, so that what is wrong in it is wrong
+   */
+  graph(
+    graph: Graph,
+    inputs: readonly (ValueType | undefined)[],
+    certain: boolean,
+  ): readonly (ValueType | undefined)[];
 }
 
 /**

@@ -2,12 +2,13 @@ import type { Node } from '../ir/node.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { ValueType } from '../ir/types.js';
 import type { Value } from '../ir/value.js';
+import { constantOf } from '../ops/axes.js';
 import { type Facts, InferContext } from './context.js';
 import { type Known, knownOf } from './known.js';
 import { inferRuleOf } from './table.js';
 
 /** What the values say themselves: their types, and the constants they hold. */
-const own: Facts = factsOver((value) => value.constant);
+const own: Facts = factsOver(constantOf);
 
 /**
  * Types of one node's outputs, from the types of its inputs and the constants among them; for a graph under
@@ -22,7 +23,7 @@ export function inferNode(
 ): (ValueType | undefined)[] {
   const rule = inferRuleOf(node);
   if (!rule) return node.outputs.map(() => undefined);
-  const facts = known ? factsOver((value) => known(value) ?? value.constant) : own;
+  const facts = known ? factsOver((value) => known(value) ?? constantOf(value)) : own;
   const types = rule(new InferContext(node, opset, facts));
   return node.outputs.map((_, i) => types[i]);
 }

@@ -5,12 +5,15 @@
 import type { Node } from '../ir/node.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Value } from '../ir/value.js';
+import { constantValue } from './constant.js';
 import { refuse } from './fail.js';
 
 /** Finds the tensor a value holds, where it is known. */
 export type ConstantOf = (value: Value) => Tensor | undefined;
 
-export const constantOf: ConstantOf = (value) => value.constant;
+/** The initializer that no caller can override, or what a Constant node holds. */
+export const constantOf: ConstantOf = (value) =>
+  value.constant ?? (value.producer?.opType === 'Constant' ? constantValue(value.producer) : undefined);
 
 /** The numbers of a tensor; int64 become numbers (the spec's INT64_MAX stays larger than any dimension). */
 export function numbersOf(tensor: Tensor): number[] {

@@ -9,9 +9,9 @@ export const branch: InferRule = (c) => {
   const condition = c.numbers(0)?.[0];
   const then = subgraph(c, 'then_branch');
   const other = subgraph(c, 'else_branch');
-  if (condition !== undefined) return c.facts.graph(condition ? then : other, []);
-  const a = c.facts.graph(then, []);
-  const b = c.facts.graph(other, []);
+  if (condition !== undefined) return c.facts.graph(condition ? then : other, [], true);
+  const a = c.facts.graph(then, [], false);
+  const b = c.facts.graph(other, [], false);
   return c.node.outputs.map((_, i) => join(a[i], b[i]));
 };
 
@@ -33,7 +33,7 @@ export const loop: InferRule = (c) => {
     if (i === 1) return typed('bool', []);
     return v.type ?? typed(c.dataType(i), undefined);
   });
-  const outputs = c.facts.graph(body, inputs).slice(1);
+  const outputs = c.facts.graph(body, inputs, false).slice(1);
   return outputs.map((t, i) => {
     if (t?.kind !== 'tensor') return t;
     if (i < carried) return typed(t.dataType, body.outputs[i + 1]?.type === undefined ? undefined : t.shape);
