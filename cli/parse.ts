@@ -5,6 +5,11 @@ import type { Command } from './command.js';
 import { type Flag, flagName, toggle } from './flags.js';
 import { GROUPS } from './groups.js';
 
+/** A method of yargs since 17.7 that its types do not know. */
+interface UsageConfigurable {
+  usageConfiguration(configuration: { readonly 'hide-types': boolean }): Argv;
+}
+
 export interface Parsed {
   readonly command: Command;
   readonly args: Readonly<Record<string, unknown>>;
@@ -46,10 +51,17 @@ export function parseArguments(
   const words = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined);
   const asked = words.some((w) => w === '--help' || w === '-h' || w === '--version');
   if (!asked) checkCommand(words, commands);
+  const assigned = new Map(
+    words.flatMap((w) => {
+      const [, name, value] = /^--([^=]+)=(.*)$/s.exec(w) ?? [];
+      return name === undefined ? [] : [[name, value] as const];
+    }),
+  );
   let parsed: Parsed | undefined;
   let failure: unknown;
   let printed = '';
-  const parser = yargs([])
+  const parser = (yargs([]) as Argv & UsageConfigurable)
+    .usageConfiguration({ 'hide-types': true })
     .scriptName('reparam')
     .usage('$0 <command> [options]\n\nRe-parameterization and model surgery for convolutional networks.')
     .parserConfiguration({
@@ -71,7 +83,7 @@ export function parseArguments(
     .group(['help', 'version'], GROUPS.output)
     .options(yargsOptions(GLOBAL_FLAGS));
   addCommands(parser, commands, [], (command, raw) => {
-    parsed = { command, args: values(command, raw) };
+    parsed = { command, args: values(command, raw, assigned) };
   });
   parser.epilogue(
     'Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 bad input, 4 environment, 70 a bug of reparam, 130 interrupted.',
@@ -175,15 +187,18 @@ function yargsOptions(flags: Command['flags']) {
     Object.entries(flags).map(([key, flag]) => [
       flagName(key, flag),
       {
-        describe: describeFlag(flag),
+        describe: `${describeFlag(flag)}${extra(flag)}`,
         group: flag.group,
         ...(flag.kind.toggle ? { boolean: true } : { string: true }),
         ...(flag.alias ? { alias: flag.alias } : {}),
-        ...(flag.required ? { defaultDescription: 'required' } : {}),
-        ...(defaultText(flag) === undefined ? {} : { defaultDescription: defaultText(flag) }),
       },
     ]),
   );
+}
+
+function extra(flag: Flag<unknown> | Flag<never>): string {
+  const value = flag.required ? 'required' : defaultText(flag);
+  return value === undefined ? '' : ` [${flag.required ? '' : 'default: '}${value}]`;
 }
 
 /** How a default reads in the help; nothing for one that says nothing. */
@@ -207,7 +222,11 @@ function unknownFlag(given: string, known: readonly string[], where: string): Us
 }
 
 /** Makes and checks every value of a command. */
-function values(command: Command, raw: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function values(
+  command: Command,
+  raw: Readonly<Record<string, unknown>>,
+  assigned: ReadonlyMap<string, string>,
+): Record<string, unknown> {
   const flags: Command['flags'] = { ...GLOBAL_FLAGS, ...command.flags };
   const known = new Map<string, string>();
   for (const [key, flag] of Object.entries(flags)) known.set(flagName(key, flag), key);
@@ -221,8 +240,10 @@ function values(command: Command, raw: Readonly<Record<string, unknown>>): Recor
     );
   }
   const out: Record<string, unknown> = {};
+  const spare: unknown[] = Array.isArray(raw._) ? raw._.slice(command.name.split(' ').length) : [];
   for (const p of command.positionals) {
-    const value = raw[p.name];
+    // What follows `--` is left over by yargs.
+    const value = raw[p.name] ?? spare.shift();
     if (value === undefined || value === '')
       throw new UsageError({
         problem: `${command.name}: <${p.name}> is missing`,
@@ -231,14 +252,15 @@ function values(command: Command, raw: Readonly<Record<string, unknown>>): Recor
       });
     out[p.name] = String(value);
   }
-  const spare = Array.isArray(raw._) ? raw._.slice(command.name.split(' ').length) : [];
   if (spare.length > 0)
     throw new UsageError({
       problem: `${command.name}: unexpected argument '${spare[0]}'`,
       hint: `reparam ${synopsis(command)}`,
     });
   for (const [name, key] of known) {
-    const value = flagValue(command, name, flags[key], raw[name]);
+    // yargs takes any text after a toggle's `=` for false.
+    const given = flags[key].kind.toggle ? (assigned.get(name) ?? raw[name]) : raw[name];
+    const value = flagValue(command, name, flags[key], given);
     if (value !== undefined) out[key] = value;
   }
   return out;
