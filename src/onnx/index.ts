@@ -3,6 +3,7 @@
  * Identity is the edge: a {@link Value} knows its producer and uses; names matter when a file is written.
  */
 export * from './builder.js';
+export * from './count.js';
 export * from './infer/index.js';
 export * from './ir/attribute.js';
 export * from './ir/clone.js';
