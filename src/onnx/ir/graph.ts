@@ -53,7 +53,8 @@ export class Graph {
     return this.#inputs.filter((v) => !v.initializer);
   }
 
-  addInput(name: string | Value, type?: ValueType): Value {
+  /** Adds an input, at the end or before the one at `index`. */
+  addInput(name: string | Value, type?: ValueType, index = this.#inputs.length): Value {
     const value = typeof name === 'string' ? new Value(name, type) : name;
     if (value._producer)
       throw new ModelError({
@@ -61,7 +62,7 @@ export class Graph {
       });
     value._graph = this;
     value._inputOf = this;
-    this.#inputs.push(value);
+    this.#inputs.splice(index, 0, value);
     this.#names?.add(value.name);
     return value;
   }

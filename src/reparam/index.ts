@@ -1,0 +1,23 @@
+/**
+ * src/reparam: training-time structures. Expand puts them into a model, fuse folds them away, verify compares.
+ * May import zoo, data, importers, runtime, onnx and base.
+ */
+export { constantOf, setConstant } from './constants.js';
+export { type ExpandOptions, type ExpandResult, expand, type Refusal } from './expand.js';
+export type { FoldedBatchNorm } from './fold-batchnorm.js';
+export type { FoldedWeight } from './fold-weights.js';
+export {
+  FORM_KEY,
+  type FormLayer,
+  frozenHashes,
+  MarkersLostError,
+  type MethodName,
+  readForm,
+  type TrainingForm,
+} from './form.js';
+export { type FuseOptions, type FuseResult, fuse } from './fuse.js';
+export { tensorSha256 } from './hash.js';
+export { type Logits, logitsOf } from './logits.js';
+export { isMethod, METHODS } from './methods/index.js';
+export { RESTORED_KEY } from './restored.js';
+export { type TrainableOptions, type Trainables, trainables } from './trainables.js';
