@@ -35,6 +35,7 @@ export async function decodeImage(bytes: Uint8Array, where: string): Promise<Ima
     const input = sharp(bytes, options);
     const { space } = await input.metadata();
     if (space === 'cmyk') input.pipelineColourspace('cmyk').toColourspace('cmyk');
+    else if (space === 'b-w') input.toColourspace('b-w');
     const { data, info } = await input.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const raw = { width: info.width, height: info.height, channels: info.channels, pixels };
