@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
 import type { InterruptedError } from '../src/base/errors.js';
 
 /** How long a run may take to stop by itself before Ctrl-C is answered without it. */
-const PATIENCE_MILLISECONDS = 700;
+const PATIENCE_MILLISECONDS = 600;
+
+/** How long the process may take to end after the answer. */
+const GRACE_SECONDS = 0.3;
 
 /**
  * Ctrl-C and SIGTERM abort the run, which ends with an error that says what is lost. A step inside the runtime cannot
@@ -18,8 +22,8 @@ export function onInterrupt(
     // From here on the system's default holds: the next signal kills, even while this thread waits for a worker.
     release();
     const error = lost();
-    controller.abort(error);
     timer = setTimeout(() => answer(error), PATIENCE_MILLISECONDS);
+    controller.abort(error);
   };
   const release = (): void => {
     process.off('SIGINT', stop);
@@ -31,4 +35,15 @@ export function onInterrupt(
     release();
     clearTimeout(timer);
   };
+}
+
+/**
+ * Makes sure that an interrupted process ends soon. `process.exit` waits for a worker thread that is inside the
+ * runtime, and no JavaScript runs meanwhile; so another process sends the signal again, whose default is to kill. A
+ * shell reports 130 either way. Where there is no `sh` the exit waits for the step.
+ */
+export function endSoon(): void {
+  spawn('sh', ['-c', `sleep ${GRACE_SECONDS}; kill -INT ${process.pid}`], { stdio: 'ignore', detached: true })
+    .on('error', () => undefined)
+    .unref();
 }

@@ -3,9 +3,12 @@ import { InterruptedError } from '../src/base/errors.js';
 import type { RunEvent } from '../src/finetune/events.js';
 import type { Command, Context } from './command.js';
 import { COMMANDS } from './commands.js';
-import { onInterrupt } from './interrupt.js';
+import { endSoon, onInterrupt } from './interrupt.js';
 import { quietBrokenPipes, showError, showOutcome, write } from './output.js';
 import { parseArguments } from './parse.js';
+
+/** Exit code after Ctrl-C. */
+const INTERRUPTED = 130 satisfies InterruptedError['exitCode'];
 
 /** Runs a command line and ends the process with its exit code. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -22,6 +25,11 @@ export async function main(args: readonly string[]): Promise<void> {
   } catch (error) {
     code = await showError(error, flags);
   }
+  finish(code);
+}
+
+function finish(code: number): never {
+  if (code === INTERRUPTED) endSoon();
   process.exit(code);
 }
 
@@ -49,7 +57,7 @@ async function execute(
         () => interruption.error(),
         (error) => {
           close();
-          void showError(error, flags).then((code) => process.exit(code));
+          void showError(error, flags).then(finish);
         },
       );
       closers.push(progress.close, release);
