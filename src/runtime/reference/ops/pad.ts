@@ -1,0 +1,94 @@
+/**
+ * Pad: each output position reads position o − begin; outside the input it is the constant, the mirrored position
+ * (reflect, the edge not repeated), the edge, or the position modulo the length (wrap). Negative pads crop first.
+ */
+import type { Call, RefRule } from '../call.js';
+import { stridesOf } from '../strides.js';
+import { checkedSize, produce } from '../tensor.js';
+
+type Source = (position: number, length: number) => number;
+
+/** A position outside [0, length) as one inside, or −1 for the constant. */
+const SOURCES = {
+  constant: () => -1,
+  edge: (p, length) => Math.min(length - 1, Math.max(0, p)),
+  reflect: (p, length) => {
+    if (length === 1) return 0;
+    const period = 2 * (length - 1);
+    const at = ((p % period) + period) % period;
+    return at < length ? at : period - at;
+  },
+  wrap: (p, length) => ((p % length) + length) % length,
+} satisfies Record<string, Source>;
+
+function isMode(mode: string): mode is keyof typeof SOURCES {
+  return Object.hasOwn(SOURCES, mode);
+}
+
+export const pad: RefRule = (call) => {
+  const x = call.input(0);
+  const rank = x.dims.length;
+  const mode = call.node.string('mode', 'constant');
+  if (!isMode(mode)) return call.fail('attribute mode', Object.keys(SOURCES).join(', '), mode);
+  const { begin, end } = amounts(call, rank);
+  const cut = begin.map((b, d) => Math.max(0, -b) + Math.max(0, -end[d]));
+  const dims = x.dims.map((n, d) => n + begin[d] + end[d]);
+  for (const [d, n] of dims.entries()) {
+    if (n < 0 || x.dims[d] < cut[d])
+      call.fail('pads', `at most ${x.dims[d]} elements cut on axis ${d}`, `${cut[d]}`);
+    if (mode !== 'constant' && x.dims[d] - cut[d] <= 0 && n > 0)
+      call.fail('pads', `elements to take from on axis ${d}`, 'none');
+  }
+  checkedSize(dims);
+  // Where negative pads crop, the mirrored or repeated part is what is left.
+  const tables = dims.map((n, d) => {
+    const first = Math.max(0, -begin[d]);
+    const length = x.dims[d] - cut[d];
+    return Int32Array.from({ length: n }, (_, o) => {
+      const p = o - Math.max(0, begin[d]);
+      const at = p >= 0 && p < length ? p : SOURCES[mode](p, length);
+      return at < 0 ? -1 : first + at;
+    });
+  });
+  const strides = stridesOf(x.dims);
+  const outStrides = stridesOf(dims);
+  const fill = constantOf(call);
+  return [
+    produce(x, dims, (from, to) => {
+      for (let i = 0; i < to.length; i++) {
+        let at = 0;
+        for (let d = 0; d < rank && at >= 0; d++) {
+          const s = tables[d][Math.floor(i / outStrides[d]) % dims[d]];
+          at = s < 0 ? -1 : at + s * strides[d];
+        }
+        if (at >= 0) to[i] = from[at];
+        else if (fill !== undefined) to[i] = fill;
+      }
+    }),
+  ];
+};
+
+function amounts(call: Call, rank: number): { begin: number[]; end: number[] } {
+  const pads =
+    (call.opset >= 11 ? call.integers(1) : call.node.ints('pads')) ?? call.fail('pads are missing');
+  const axes = (call.opset >= 18 ? call.optionalIntegers(3) : undefined)?.map((a) => call.axis(a, rank));
+  const listed = axes ?? Array.from({ length: rank }, (_, d) => d);
+  if (pads.length !== 2 * listed.length) call.fail('pads', `${2 * listed.length} integers`, `[${pads}]`);
+  const begin = new Array<number>(rank).fill(0);
+  const end = new Array<number>(rank).fill(0);
+  for (const [i, d] of listed.entries()) {
+    begin[d] = pads[i];
+    end[d] = pads[i + listed.length];
+  }
+  return { begin, end };
+}
+
+/** The constant as an element of the input's kind; undefined: zero. */
+function constantOf(call: Call): number | bigint | undefined {
+  if (call.opset < 11) return call.node.float('value', 0);
+  const t = call.inputs[2];
+  if (!t || t.data.length === 0) return undefined;
+  const x = call.input(0);
+  if (t.dataType !== x.dataType) call.fail('constant_value', x.dataType, t.dataType);
+  return t.data[0];
+}
