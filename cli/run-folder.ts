@@ -1,10 +1,21 @@
+import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import type { Listener } from '../src/finetune/events.js';
 import type { Context } from './command.js';
 
-/** Where a run goes when the user names no folder: `runs/refocus-mobilenetv2`. */
-export function runFolder(command: string, model: string): string {
-  return join('runs', `${command}-${basename(model, extname(model))}`);
+/**
+ * Where a run goes when the user names no folder: `runs/refocus-mobilenetv2`, and with a number where that is taken. A
+ * resumed run goes on in the last of them.
+ */
+export function runFolder(command: string, model: string, resume: boolean): string {
+  const first = join('runs', `${command}-${basename(model, extname(model))}`);
+  let last = first;
+  let next = first;
+  for (let n = 2; existsSync(next); n++) {
+    last = next;
+    next = `${first}-${n}`;
+  }
+  return resume ? last : next;
 }
 
 /** The listener of a training run: progress on standard error, and `metrics.jsonl` in its folder. */

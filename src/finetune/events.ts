@@ -14,6 +14,7 @@ export type RunEvent =
   | {
       readonly type: 'step';
       readonly phase: Phase;
+      /** From 0. */
       readonly epoch: number;
       readonly epochs: number;
       /** Steps done in this phase, of `steps`. */

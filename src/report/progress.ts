@@ -29,7 +29,7 @@ export function progressListener(
 
 function stepText(e: Step): string {
   return [
-    `epoch ${e.epoch}/${e.epochs}`,
+    `epoch ${e.epoch + 1}/${e.epochs}`,
     `loss ${e.loss.toFixed(4)}`,
     `top-1 ${percent(e.top1)}`,
     `${e.imagesPerSecond.toFixed(e.imagesPerSecond < 10 ? 1 : 0)} images/s`,

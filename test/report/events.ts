@@ -7,7 +7,7 @@ export function step(some: Partial<Of<'step'>> = {}): Of<'step'> {
   return {
     type: 'step',
     phase: 'refocus',
-    epoch: 1,
+    epoch: 0,
     epochs: 2,
     step: 1,
     steps: 10,

@@ -27,7 +27,7 @@ describe('without a terminal', () => {
     listener({ type: 'phase', phase: 'refocus', epochs: 2, steps: 40, from: 0 });
     for (let i = 1; i <= 40; i++) {
       now += 1000;
-      listener(step({ step: i, steps: 40, epoch: i <= 20 ? 1 : 2, secondsLeft: 40 - i }));
+      listener(step({ step: i, steps: 40, epoch: i <= 20 ? 0 : 1, secondsLeft: 40 - i }));
     }
     listener(evaluation('fused'));
     close();
@@ -47,7 +47,7 @@ describe('without a terminal', () => {
     const screen = new Screen(false);
     const { listener } = progressListener(screen, () => 0);
     listener({ type: 'phase', phase: 'train', epochs: 2, steps: 6, from: 0 });
-    for (let i = 1; i <= 6; i++) listener(step({ phase: 'train', step: i, steps: 6, epoch: i <= 3 ? 1 : 2 }));
+    for (let i = 1; i <= 6; i++) listener(step({ phase: 'train', step: i, steps: 6, epoch: i <= 3 ? 0 : 1 }));
     expect(screen.text.match(/train \d\/6/g)).toEqual(['train 3/6', 'train 6/6']);
   });
 
