@@ -126,7 +126,8 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
     for (const node of withInner(layer))
       for (const [i, value] of node.inputs.entries()) {
         if (!value || paths.isData(value)) continue;
-        const role = roleOnDataPath(node, i, dataTypeOf(value), shapeOf(value));
+        const outputRank = node.outputs[0] && dimsOf(node.outputs[0])?.length;
+        const role = roleOnDataPath(node, i, dataTypeOf(value), shapeOf(value), outputRank);
         if (role) waiting.push({ value, role });
       }
     for (let next = waiting.pop(); next; next = waiting.pop()) {

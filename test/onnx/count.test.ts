@@ -221,3 +221,8 @@ test('memory: constants, all activations, and the most that is alive at once', (
     peak: 3 * bytes(2 + 8),
   });
 });
+
+test('a constant with one value per image is no parameter', () => {
+  const m = model([2, 4, 3, 3], (b, x, w) => b.op('Mul', [x, w('keep', 2, 1, 1, 1)]));
+  expect(countModel(m).parameters).toBe(0);
+});

@@ -52,12 +52,16 @@ const ROLES: ReadonlyMap<string, InputRoles> = new Map(
 /** Affine layers that an exporter wrote out: a constant of one element is arithmetic, a longer one is a parameter. */
 const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
-/** What a constant that feeds input `index` of a node on the data's path is; undefined: nothing that is counted. */
+/**
+ * What a constant that feeds input `index` of a node on the data's path is; undefined: nothing that is counted.
+ * @param outputRank rank of what the node makes
+ */
 export function roleOnDataPath(
   node: Node,
   index: number,
   dataType: DataType | undefined,
   dims: readonly number[] | undefined,
+  outputRank: number | undefined,
 ): Role | undefined {
   const roles = ROLES.get(node.opType);
   if (roles?.parameters.includes(index)) return 'parameter';
@@ -66,7 +70,9 @@ export function roleOnDataPath(
   const several = dims === undefined || sizeOf(dims) > 1;
   // What an operator of another domain does is not known, but its float tensors are most likely learned.
   const mayLearn = ELEMENTWISE.has(node.opType) || node.domain !== '';
-  return mayLearn && several ? 'parameter' : undefined;
+  // One value per image of the batch (a traced stochastic depth has such) cannot be learned.
+  const perImage = dims !== undefined && dims.length === outputRank && dims[0] > 1 && outputRank > 1;
+  return mayLearn && several && !perImage ? 'parameter' : undefined;
 }
 
 /**
