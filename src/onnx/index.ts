@@ -3,6 +3,10 @@
  * Identity is the edge: a {@link Value} knows its producer and uses; names matter when a file is written.
  */
 export * from './builder.js';
+export { type DecodeOptions, decodeModel } from './codec/decode.js';
+export { encodeModel } from './codec/encode.js';
+export { loadModel } from './codec/load.js';
+export { type SaveOptions, saveModel } from './codec/save.js';
 export * from './count.js';
 export * from './infer/index.js';
 export * from './ir/attribute.js';
@@ -15,3 +19,5 @@ export * from './ir/tensor.js';
 export * from './ir/types.js';
 export * from './ir/value.js';
 export * from './ops/index.js';
+export * from './passes/index.js';
+export * from './verify.js';
