@@ -13,6 +13,8 @@ export type TensorStorage =
     }
   /** A typed field (`float_data`, `int32_data`, …) of the file; `bytes` decodes it to little-endian elements. */
   | { readonly kind: 'field'; readonly field: TypedField; readonly bytes: () => Uint8Array }
+  /** A sparse initializer; `bytes` spreads it out. */
+  | { readonly kind: 'sparse'; readonly bytes: () => Uint8Array }
   /** Strings, each as bytes. */
   | { readonly kind: 'strings'; readonly values: readonly Uint8Array[] };
 
@@ -76,6 +78,7 @@ export class Tensor {
       case 'external':
         return this.storage.read();
       case 'field':
+      case 'sparse':
         return this.storage.bytes();
       case 'strings':
         throw new ModelError({
