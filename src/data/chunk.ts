@@ -33,7 +33,7 @@ export async function renderChunk(job: ChunkJob): Promise<ChunkResult> {
   const images = new Uint8Array(job.rows.length * bytes);
   const failed: { row: number; reason: string }[] = [];
   let decoded = 0;
-  // The next image is decoded (in the runtime's own threads) while this one is resized here.
+  // The next images are decoded (in the runtime's own threads) while this one is resized here.
   const fetch = (row: number): Promise<Image | ReparamError> | undefined => {
     if (row >= job.rows.length) return undefined;
     const { source } = job.rows[row];
@@ -44,11 +44,10 @@ export async function renderChunk(job: ChunkJob): Promise<ChunkResult> {
       throw error;
     });
   };
-  let pending = fetch(0);
+  const ahead = [fetch(0), fetch(1)];
   for (const [row, { index, name }] of job.rows.entries()) {
-    const current = pending;
-    pending = fetch(row + 1);
-    const image = await current;
+    ahead.push(fetch(row + 2));
+    const image = await ahead.shift();
     if (image === undefined) break;
     if (image instanceof ReparamError) {
       failed.push({ row, reason: image.message });

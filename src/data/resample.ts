@@ -124,17 +124,12 @@ interface Size {
   readonly height: number;
 }
 
-function clip8(sum: number): number {
-  const v = sum >> PRECISION_BITS;
-  return v < 0 ? 0 : Math.min(v, 255);
-}
-
-/** Rows `top` … of the source rectangle, filtered along x. */
-function horizontal(image: Image, left: number, top: number, rows: number, taps: Taps): Uint8Array {
+/** Rows `top` … of the source rectangle, filtered along x. The clamped array clips the sums to 8 bits. */
+function horizontal(image: Image, left: number, top: number, rows: number, taps: Taps): Uint8ClampedArray {
   const { channels, pixels } = image;
   const { starts, lengths, weights, stride } = taps;
   const count = starts.length;
-  const out = new Uint8Array(rows * count * channels);
+  const out = new Uint8ClampedArray(rows * count * channels);
   let o = 0;
   for (let y = 0; y < rows; y++) {
     const row = (top + y) * image.width + left;
@@ -152,9 +147,9 @@ function horizontal(image: Image, left: number, top: number, rows: number, taps:
           g = (g + Math.imul(pixels[at + 1], w)) | 0;
           b = (b + Math.imul(pixels[at + 2], w)) | 0;
         }
-        out[o] = clip8(r);
-        out[o + 1] = clip8(g);
-        out[o + 2] = clip8(b);
+        out[o] = r >> PRECISION_BITS;
+        out[o + 1] = g >> PRECISION_BITS;
+        out[o + 2] = b >> PRECISION_BITS;
         o += 3;
       }
     else
@@ -164,27 +159,45 @@ function horizontal(image: Image, left: number, top: number, rows: number, taps:
         const end = k + lengths[x];
         let v = HALF;
         for (; k < end; k++, at++) v = (v + Math.imul(pixels[at], weights[k])) | 0;
-        out[o++] = clip8(v);
+        out[o++] = v >> PRECISION_BITS;
       }
   }
   return out;
 }
 
-/** `rows` holds lines of `line` bytes, the first of them source row `origin`; filtered along y. */
-function vertical(rows: Uint8Array, line: number, origin: number, taps: Taps): Uint8Array {
+type Bytes = Uint8Array | Uint8ClampedArray;
+
+/** `rows` holds lines of `line` bytes, the first of them source row `origin`; filtered along y, four rows at a time. */
+function vertical(rows: Bytes, line: number, origin: number, taps: Taps): Uint8ClampedArray {
   const { starts, lengths, weights, stride } = taps;
   const count = starts.length;
-  const out = new Uint8Array(count * line);
+  const out = new Uint8ClampedArray(count * line);
   const sums = new Int32Array(line);
   for (let y = 0; y < count; y++) {
+    const target = out.subarray(y * line, (y + 1) * line);
     sums.fill(HALF);
-    for (let k = 0; k < lengths[y]; k++) {
-      const w = weights[y * stride + k];
-      const at = (starts[y] + k - origin) * line;
-      for (let i = 0; i < line; i++) sums[i] = (sums[i] + Math.imul(rows[at + i], w)) | 0;
+    const length = lengths[y];
+    for (let k = 0; k < length; k += 4) {
+      // Beyond the last tap the weight is 0 and the row any one there is.
+      const weight = (j: number): number => (k + j < length ? weights[y * stride + k + j] : 0);
+      const row = (j: number): Bytes => {
+        const at = (starts[y] + Math.min(k + j, length - 1) - origin) * line;
+        return rows.subarray(at, at + line);
+      };
+      const [a, b, c, d] = [weight(0), weight(1), weight(2), weight(3)];
+      const [p, q, r, s] = [row(0), row(1), row(2), row(3)];
+      const last = k + 4 >= length;
+      if (length <= 2)
+        for (let i = 0; i < line; i++)
+          target[i] = (HALF + Math.imul(p[i], a) + Math.imul(q[i], b)) >> PRECISION_BITS;
+      else
+        for (let i = 0; i < line; i++) {
+          const sum =
+            sums[i] + Math.imul(p[i], a) + Math.imul(q[i], b) + Math.imul(r[i], c) + Math.imul(s[i], d);
+          if (last) target[i] = sum >> PRECISION_BITS;
+          else sums[i] = sum;
+        }
     }
-    const at = y * line;
-    for (let i = 0; i < line; i++) out[at + i] = clip8(sums[i]);
   }
   return out;
 }
@@ -249,5 +262,5 @@ export function resample(
         makeTaps(source.width, to.width, filter, window.left, window.width),
       );
   const pixels = down ? vertical(across, window.width * channels, firstRow, down) : across;
-  return { ...size, pixels };
+  return { ...size, pixels: new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength) };
 }

@@ -111,15 +111,14 @@ export function renderView(image: Image, view: View, preprocess: Preprocess, out
     width: x1 - x0,
     height: y1 - y0,
   });
-  const step = part.channels;
+  const { pixels, channels: step, width: line } = part;
   const plane = width * height;
+  const direction = view.mirrored ? -1 : 1;
   for (let c = 0; c < channels; c++) {
-    const from = step === 1 ? 0 : preprocess.channels === 'BGR' ? 2 - c : c;
+    let at = step === 1 ? 0 : preprocess.channels === 'BGR' ? 2 - c : c;
     for (let y = y0; y < y1; y++) {
-      let at = (y - y0) * part.width * step + from;
-      const row = c * plane + y * width;
-      if (view.mirrored) for (let x = x0; x < x1; x++, at += step) out[row + width - 1 - x] = part.pixels[at];
-      else for (let x = x0; x < x1; x++, at += step) out[row + x] = part.pixels[at];
+      let to = c * plane + y * width + (view.mirrored ? width - 1 - x0 : x0);
+      for (const end = at + line * step; at < end; at += step, to += direction) out[to] = pixels[at];
     }
   }
 }
