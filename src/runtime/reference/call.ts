@@ -1,6 +1,6 @@
 import { ModelError } from '../../base/errors.js';
-import type { Graph, Node } from '../../onnx/index.js';
-import { isReal, type RealTensor, type RefTensor } from './tensor.js';
+import type { Graph, Node, Tensor, Value } from '../../onnx/index.js';
+import { isReal, type RealTensor, type RefTensor, toTensor } from './tensor.js';
 
 /** One evaluation of a node: what a rule may look at. */
 export class Call {
@@ -57,6 +57,12 @@ export class Call {
     if (t.data.length !== 1) this.fail(`input ${index}`, 'one element', `dims [${t.dims}]`);
     return Number(t.data[0]);
   }
+
+  /** What an input holds in this evaluation, for the attribute readers of src/onnx that look through inputs. */
+  readonly known = (value: Value): Tensor | undefined => {
+    const t = this.inputs[this.node.inputs.indexOf(value)];
+    return t && toTensor(t);
+  };
 
   /** Whether the node has this output. */
   wants(output: number): boolean {

@@ -14,7 +14,7 @@ import * as norm from './ops/norm.js';
 import { pad } from './ops/pad.js';
 import * as pool from './ops/pool.js';
 import * as reduce from './ops/reduce.js';
-import { resize, upsample } from './ops/resize.js';
+import { resize } from './ops/resize.js';
 import * as shape from './ops/shape.js';
 import { logSoftmax, softmax } from './ops/softmax.js';
 import * as unary from './ops/unary.js';
@@ -285,7 +285,7 @@ export const RULES = {
   Transpose: move.transposeRule,
   Trilu: move.trilu,
   Unsqueeze: shape.unsqueeze,
-  Upsample: upsample,
+  Upsample: resize,
   Where: binary.where,
   Xor: binary.xor,
 } satisfies Record<RefOp, RefRule>;

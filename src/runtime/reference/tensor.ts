@@ -92,6 +92,14 @@ export function isReal(t: RefTensor): t is RealTensor {
   return isRealType(t.dataType);
 }
 
+/**
+ * Whether two tensors may meet in an op that wants one type. Float types may mix: a caller can put float64 values in the
+ * place of a model's float32 or float16 ones.
+ */
+export function sameKind(a: RefTensor, b: RefTensor): boolean {
+  return a.dataType === b.dataType || (isFloatType(a.dataType) && isFloatType(b.dataType));
+}
+
 /** Most elements one tensor may have: 2 GiB of doubles. A shape is checked against it before memory is taken. */
 export const MAX_ELEMENTS = 2 ** 28;
 

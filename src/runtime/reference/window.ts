@@ -2,6 +2,14 @@
  * Sliding windows of convolutions and pools over one to three spatial axes. Fewer axes are led by axes of size 1, so
  * that one triple loop serves all. Output o reads inputs o·stride − begin + k·dilation, 0 ≤ k < kernel.
  */
+import {
+  type ConvTransposeAttributes,
+  resolvePads,
+  resolveTransposePads,
+  transposeOutput,
+  type WindowAttributes,
+  windowOutput,
+} from '../../onnx/index.js';
 import type { Call } from './call.js';
 
 export type Triple = readonly [number, number, number];
@@ -24,85 +32,48 @@ export function triple(values: readonly number[], lead: number): Triple {
   return [at(0), at(1), at(2)];
 }
 
-export interface WindowAttributes {
-  readonly strides: readonly number[];
-  readonly dilations: readonly number[];
-  /** Begins of every axis, then ends, as ONNX writes them. */
-  readonly pads: readonly number[];
-  readonly autoPad: 'NOTSET' | 'VALID' | 'SAME_UPPER' | 'SAME_LOWER';
-}
-
-/** Strides, dilations, pads and auto_pad of a node with `rank` spatial axes, checked. */
-export function windowAttributes(call: Call, rank: number): WindowAttributes {
-  const { node } = call;
-  if (rank < 1 || rank > 3) call.fail('spatial axes', '1, 2 or 3', `${rank}`);
-  const list = (name: string, length: number, least: number, otherwise: number): readonly number[] => {
-    const values = node.ints(name) ?? new Array<number>(length).fill(otherwise);
-    if (values.length !== length || values.some((v) => v < least))
-      call.fail(`attribute ${name}`, `${length} integers from ${least}`, `[${values}]`);
-    return values;
-  };
-  const autoPad = node.string('auto_pad', 'NOTSET');
-  if (autoPad !== 'NOTSET' && autoPad !== 'VALID' && autoPad !== 'SAME_UPPER' && autoPad !== 'SAME_LOWER')
-    return call.fail('attribute auto_pad', 'NOTSET, VALID, SAME_UPPER or SAME_LOWER', autoPad);
-  return {
-    strides: list('strides', rank, 1, 1),
-    dilations: list('dilations', rank, 1, 1),
-    pads: list('pads', 2 * rank, 0, 0),
-    autoPad,
-  };
+/** The op's own spatial numbers of a triple. */
+export function spatial(t: Triple, rank: number): number[] {
+  return t.slice(3 - rank);
 }
 
 /** Windows over an input of `size` (spatial dims). `ceil`: a last window that hangs over the end counts as well. */
 export function slidingWindows(
   call: Call,
+  w: WindowAttributes,
   size: readonly number[],
-  kernel: readonly number[],
   ceil = false,
 ): Windows {
-  const rank = size.length;
-  const attributes = windowAttributes(call, rank);
-  if (kernel.length !== rank || kernel.some((k) => k < 1))
-    call.fail('kernel_shape', `${rank} positive integers`, `[${kernel}]`);
-  const output: number[] = [];
-  const begin: number[] = [];
-  const end: number[] = [];
-  for (let d = 0; d < rank; d++) {
-    const stride = attributes.strides[d];
-    const reach = (kernel[d] - 1) * attributes.dilations[d] + 1;
-    let before = 0;
-    let after = 0;
-    if (attributes.autoPad === 'NOTSET') {
-      before = attributes.pads[d];
-      after = attributes.pads[d + rank];
-    } else if (attributes.autoPad !== 'VALID') {
-      const total = Math.max(0, (Math.ceil(size[d] / stride) - 1) * stride + reach - size[d]);
-      before = attributes.autoPad === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2);
-      after = total - before;
-    }
-    const room = size[d] + before + after - reach;
-    if (room < 0)
-      call.fail('window', `at most ${size[d] + before + after} wide on axis ${d} (padded input)`, `${reach}`);
-    let count = (ceil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
-    // A window that starts beyond the input and its left pads would see nothing (PyTorch, ONNX opset 22).
-    if (ceil && (count - 1) * stride >= size[d] + before) count--;
-    output.push(count);
-    begin.push(before);
-    end.push(after);
-  }
-  return {
-    rank,
-    input: triple(size, 1),
-    output: triple(output, 1),
-    kernel: triple(kernel, 1),
-    strides: triple(attributes.strides, 1),
-    dilations: triple(attributes.dilations, 1),
-    begin: triple(begin, 0),
-    end: triple(end, 0),
-  };
+  const output = size.map((n, d) => windowOutput(w, d, n, ceil));
+  return windows(call, w, size, output, resolvePads(w, size));
 }
 
-/** The op's own spatial dims of a triple. */
-export function spatial(t: Triple, rank: number): number[] {
-  return t.slice(3 - rank);
+/** Windows whose input side is the (large) output of a ConvTranspose, and whose output side is its input. */
+export function transposedWindows(call: Call, c: ConvTransposeAttributes, small: readonly number[]): Windows {
+  const large = small.map((n, d) => transposeOutput(c, d, n));
+  return windows(call, c, large, small, resolveTransposePads(c, small));
+}
+
+function windows(
+  call: Call,
+  w: WindowAttributes,
+  input: readonly number[],
+  output: readonly number[],
+  pads: readonly number[],
+): Windows {
+  const rank = w.kernel.length;
+  if (rank < 1 || rank > 3 || input.length !== rank)
+    call.fail('spatial axes', `1 to 3, ${rank} as the kernel has`, `${input.length}`);
+  if ([...input, ...output].some((n) => n < 1))
+    call.fail('windows', 'at least one on each axis', `input [${input}], output [${output}]`);
+  return {
+    rank,
+    input: triple(input, 1),
+    output: triple(output, 1),
+    kernel: triple(w.kernel, 1),
+    strides: triple(w.strides, 1),
+    dilations: triple(w.dilations, 1),
+    begin: triple(pads.slice(0, rank), 0),
+    end: triple(pads.slice(rank), 0),
+  };
 }

@@ -5,23 +5,20 @@
  * batch's mean and biased variance, and the running statistics come out as momentum·old + (1 − momentum)·batch, with
  * the biased variance as well (PyTorch's unbiased one is not ONNX's).
  */
+import { batchNormAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { type RealTensor, realTensor, zeros } from '../tensor.js';
 
 export const batchNormalization: RefRule = (call) => {
-  const { node } = call;
   const x = call.real(0);
   if (x.dims.length < 2) call.fail('input', 'rank 2 or more', `[${x.dims}]`);
-  if (call.opset < 9 && node.int('spatial', 1) !== 1) call.fail('attribute spatial', '1 (per channel)', '0');
+  const { epsilon, momentum, training, spatial } = batchNormAttributes(call.node, call.opset);
+  if (!spatial) call.fail('attribute spatial', '1 (per channel)', '0');
   const channels = x.dims[1];
   const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => perChannel(call, i, channels));
-  const epsilon = node.float('epsilon', Math.fround(1e-5));
-  const training =
-    call.opset >= 14 ? node.int('training_mode', 0) === 1 : [1, 2, 3, 4].some((i) => call.wants(i));
   if (!training) return [normalize(x, gamma.data, beta.data, mean.data, variance.data, epsilon)];
 
   const batch = channelMoments(x);
-  const momentum = node.float('momentum', Math.fround(0.9));
   const move = (old: RealTensor, now: Float64Array): RealTensor =>
     realTensor(
       [channels],

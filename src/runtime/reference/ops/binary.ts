@@ -1,7 +1,7 @@
 /** Element-wise ops of two or more inputs, broadcast as numpy does. Integers are exact and wrap as in their type. */
 import type { Call, RefRule } from '../call.js';
 import { broadcastDims, broadcastStrides, select, stridedIndices } from '../strides.js';
-import { isFloatType, isReal, type RefTensor, toNumbers, wrapInteger, zeros } from '../tensor.js';
+import { isFloatType, isReal, type RefTensor, sameKind, toNumbers, wrapInteger, zeros } from '../tensor.js';
 import { bigMax, bigMin } from './bigint.js';
 
 type RealFunction = (a: number, b: number) => number;
@@ -47,8 +47,7 @@ export function zipReal(
 
 /** Both inputs of one type; the result has it too. */
 function combine(call: Call, a: RefTensor, b: RefTensor, f: RealFunction, big: BigFunction): RefTensor {
-  if (a.dataType !== b.dataType && !(isFloatType(a.dataType) && isFloatType(b.dataType)))
-    call.fail('input types', 'equal ones', `${a.dataType} and ${b.dataType}`);
+  if (!sameKind(a, b)) call.fail('input types', 'equal ones', `${a.dataType} and ${b.dataType}`);
   if (isReal(a) && isReal(b)) {
     const { dims, data } = zipReal(call, a, b, f);
     return { dataType: a.dataType, dims, data: wrapInteger(a.dataType, data) };

@@ -3,17 +3,17 @@
  * w [M,C/G,k…], b [M], y [N,M,…]; one to three spatial axes.
  * ConvTranspose is its adjoint: each x[n,c,i] is added to y[n,m, i·s − p + k·d], times w[c,m,k], w [C,M/G,k…].
  */
+import { convAttributes, convTransposeAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
-import type { RealTensor } from '../tensor.js';
-import { zeros } from '../tensor.js';
-import { slidingWindows, spatial, triple, type Windows, windowAttributes } from '../window.js';
+import { type RealTensor, zeros } from '../tensor.js';
+import { slidingWindows, spatial, transposedWindows, triple, type Windows } from '../window.js';
 
 export const conv: RefRule = (call) => {
   const x = call.real(0);
   const w = call.real(1);
-  const group = groupOf(call);
-  if (w.dims.length !== x.dims.length || x.dims.length < 3)
-    call.fail('ranks of input and weight', 'equal ones from 3', `${x.dims.length} and ${w.dims.length}`);
+  checkRanks(call, x, w);
+  const attributes = convAttributes(call.node, w.dims.slice(2));
+  const group = attributes.groups;
   const [batch, channels] = x.dims;
   const [maps, perGroup] = w.dims;
   if (perGroup * group !== channels || maps % group !== 0)
@@ -23,7 +23,7 @@ export const conv: RefRule = (call) => {
       `[${w.dims}]`,
     );
   const bias = biasOf(call, maps);
-  const shaped = slidingWindows(call, x.dims.slice(2), kernelOf(call, w));
+  const shaped = slidingWindows(call, attributes, x.dims.slice(2));
   const windows = flatten1x1(shaped);
   const y = zeros(x.dataType, [batch, maps, ...spatial(shaped.output, shaped.rank)]);
   const inputPlane = volume(windows.input);
@@ -45,16 +45,16 @@ export const conv: RefRule = (call) => {
 export const convTranspose: RefRule = (call) => {
   const x = call.real(0);
   const w = call.real(1);
-  const group = groupOf(call);
-  if (w.dims.length !== x.dims.length || x.dims.length < 3)
-    call.fail('ranks of input and weight', 'equal ones from 3', `${x.dims.length} and ${w.dims.length}`);
+  checkRanks(call, x, w);
+  const attributes = convTransposeAttributes(call.node, w.dims.slice(2));
+  const group = attributes.groups;
   const [batch, channels] = x.dims;
   const perGroup = w.dims[1];
   if (w.dims[0] !== channels || channels % group !== 0)
     call.fail('weight', `[${channels}, …] with ${channels} a multiple of group ${group}`, `[${w.dims}]`);
   const maps = perGroup * group;
   const bias = biasOf(call, maps);
-  const windows = transposedWindows(call, x.dims.slice(2), kernelOf(call, w));
+  const windows = transposedWindows(call, attributes, x.dims.slice(2));
   const y = zeros(x.dataType, [batch, maps, ...spatial(windows.input, windows.rank)]);
   const smallPlane = volume(windows.output);
   const largePlane = volume(windows.input);
@@ -171,64 +171,13 @@ function volume(t: readonly [number, number, number]): number {
   return t[0] * t[1] * t[2];
 }
 
-function kernelOf(call: Call, w: RealTensor): readonly number[] {
-  const kernel = w.dims.slice(2);
-  const declared = call.node.ints('kernel_shape');
-  if (declared && (declared.length !== kernel.length || declared.some((k, i) => k !== kernel[i])))
-    call.fail('attribute kernel_shape', `[${kernel}], as the weight has`, `[${declared}]`);
-  return kernel;
-}
-
-function groupOf(call: Call): number {
-  const group = call.node.int('group', 1);
-  if (group < 1) call.fail('attribute group', 'at least 1', `${group}`);
-  return group;
+function checkRanks(call: Call, x: RealTensor, w: RealTensor): void {
+  if (w.dims.length !== x.dims.length || x.dims.length < 3)
+    call.fail('ranks of input and weight', 'equal ones from 3', `${x.dims.length} and ${w.dims.length}`);
 }
 
 function biasOf(call: Call, maps: number): Float64Array | undefined {
   const bias = call.optionalReal(2);
   if (bias && bias.data.length !== maps) call.fail('bias', `${maps} elements`, `[${bias.dims}]`);
   return bias?.data;
-}
-
-/**
- * Windows whose input side is the (large) output of a ConvTranspose: large = stride·(small − 1) + output_padding +
- * reach − pads, or what output_shape says, the pads then following from it.
- */
-function transposedWindows(call: Call, small: readonly number[], kernel: readonly number[]): Windows {
-  const { node } = call;
-  const rank = small.length;
-  const { strides, dilations, pads, autoPad } = windowAttributes(call, rank);
-  const extra = node.ints('output_padding') ?? new Array<number>(rank).fill(0);
-  const shape = node.ints('output_shape')?.slice(-rank);
-  if (extra.length !== rank) call.fail('attribute output_padding', `${rank} integers`, `[${extra}]`);
-  const large: number[] = [];
-  const begin: number[] = [];
-  const end: number[] = [];
-  for (let d = 0; d < rank; d++) {
-    const full = strides[d] * (small[d] - 1) + extra[d] + (kernel[d] - 1) * dilations[d] + 1;
-    const same = autoPad === 'SAME_UPPER' || autoPad === 'SAME_LOWER';
-    const wanted = shape?.[d] ?? (same ? small[d] * strides[d] : undefined);
-    if (wanted === undefined) {
-      begin.push(autoPad === 'VALID' ? 0 : pads[d]);
-      end.push(autoPad === 'VALID' ? 0 : pads[d + rank]);
-    } else {
-      const total = Math.max(0, full - wanted);
-      const half = Math.floor(total / 2);
-      begin.push(autoPad === 'SAME_UPPER' ? half : total - half);
-      end.push(autoPad === 'SAME_UPPER' ? total - half : half);
-    }
-    large.push(wanted ?? full - begin[d] - end[d]);
-    if (large[d] < 1) call.fail('output', 'at least one element on each axis', `${large[d]} on axis ${d}`);
-  }
-  return {
-    rank,
-    input: triple(large, 1),
-    output: triple(small, 1),
-    kernel: triple(kernel, 1),
-    strides: triple(strides, 1),
-    dilations: triple(dilations, 1),
-    begin: triple(begin, 0),
-    end: triple(end, 0),
-  };
 }

@@ -1,34 +1,15 @@
 /** Ops that make tensors: constants, ranges, one-hot codes. */
-import { Tensor } from '../../../onnx/index.js';
+import { constantValue } from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
-import {
-  checkedSize,
-  fromTensor,
-  isReal,
-  produce,
-  type RefTensor,
-  realTensor,
-  toNumbers,
-  zeros,
-} from '../tensor.js';
+import { checkedSize, fromTensor, isReal, produce, toNumbers, zeros } from '../tensor.js';
 
-export const constant: RefRule = (call): RefTensor[] => {
-  const { node } = call;
-  const tensor = node.tensor('value');
-  if (tensor) return [fromTensor(tensor)];
-  if (node.attributes.has('value_float')) return [realTensor([], [node.float('value_float', 0)], 'float32')];
-  const floats = node.floats('value_floats');
-  if (floats) return [realTensor([floats.length], floats, 'float32')];
-  if (node.attributes.has('value_int')) return [fromTensor(Tensor.int64([], [node.int('value_int', 0)]))];
-  const ints = node.ints('value_ints');
-  if (ints) return [fromTensor(Tensor.int64([ints.length], ints))];
-  return call.fail(
-    'attributes',
-    'value, value_float, value_floats, value_int or value_ints',
-    [...node.attributes.keys()].join(', '),
-  );
-};
+export const constant: RefRule = (call) => [
+  fromTensor(
+    constantValue(call.node) ??
+      call.fail('value', 'a dense tensor or number', [...call.node.attributes.keys()].join(', ')),
+  ),
+];
 
 export const constantOfShape: RefRule = (call) => {
   const dims = call.integers(0);

@@ -1,7 +1,7 @@
 /** Reading and writing by index. Negative indices count from the end; others outside are errors. */
 import type { Call, RefRule } from '../call.js';
 import { select, stridedIndices, stridesOf } from '../strides.js';
-import { checkedSize, produce, type RefTensor } from '../tensor.js';
+import { checkedSize, produce, type RefTensor, sameKind } from '../tensor.js';
 import { bigMax, bigMin } from './bigint.js';
 
 /** Indices of input `index` of the node, made positive and checked against `length`. */
@@ -132,7 +132,7 @@ function scatter(call: Call, x: RefTensor, places: Int32Array, updates: RefTenso
   if (!isReduction(reduction))
     return call.fail('attribute reduction', Object.keys(REDUCTIONS).join(', '), reduction);
   const { real, big } = REDUCTIONS[reduction];
-  if (x.dataType !== updates.dataType) call.fail('updates', x.dataType, updates.dataType);
+  if (!sameKind(x, updates)) call.fail('updates', x.dataType, updates.dataType);
   const y = produce(x, x.dims, (from, to) => {
     for (let i = 0; i < to.length; i++) to[i] = from[i];
   });

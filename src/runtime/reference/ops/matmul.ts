@@ -1,4 +1,5 @@
 /** Matrix products: C[i,j] = Σ_k A[i,k]·B[k,j], summed in double, k in order. */
+import { gemmAttributes } from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { broadcastDims, broadcastStrides, expandTo, stridedIndices, transpose } from '../strides.js';
 import { type RealTensor, realTensor, zeros } from '../tensor.js';
@@ -50,7 +51,7 @@ export const matmul: RefRule = (call) => {
 
 /** Y = alpha·A'·B' + beta·C, C broadcast to [M,N]. */
 export const gemm: RefRule = (call) => {
-  const { node } = call;
+  const { alpha, beta, transA, transB } = gemmAttributes(call.node);
   const matrix = (index: number, flip: boolean): RealTensor => {
     const t = call.real(index);
     if (t.dims.length !== 2) call.fail(`input ${index}`, 'a matrix', `[${t.dims}]`);
@@ -58,18 +59,16 @@ export const gemm: RefRule = (call) => {
     const flipped = transpose(t, [1, 0]);
     return realTensor(flipped.dims, Float64Array.from(flipped.data, Number), t.dataType);
   };
-  const a = matrix(0, node.int('transA', 0) !== 0);
-  const b = matrix(1, node.int('transB', 0) !== 0);
+  const a = matrix(0, transA);
+  const b = matrix(1, transB);
   const [m, k] = a.dims;
   const n = b.dims[1];
   if (b.dims[0] !== k) call.fail('shapes', 'ones that multiply', `[${a.dims}] and [${b.dims}]`);
   const y = zeros(a.dataType, [m, n]);
   accumulate(a.data, 0, b.data, 0, y.data, 0, [m, k, n]);
-  const alpha = node.float('alpha', 1);
   if (alpha !== 1) for (let i = 0; i < y.data.length; i++) y.data[i] *= alpha;
   const c = call.optionalReal(2);
   if (c) {
-    const beta = node.float('beta', 1);
     const joint = broadcastDims(c.dims, y.dims);
     if (joint?.length !== 2 || joint[0] !== m || joint[1] !== n)
       call.fail('input 2', `one that broadcasts to [${y.dims}]`, `[${c.dims}]`);

@@ -1,15 +1,19 @@
 /** Ops that copy elements to other places: every one a strided view, or a join of blocks. */
+import {
+  concatAxis,
+  depthToSpaceAttributes,
+  sliceAxes,
+  sliceRange,
+  splitSizes,
+  transposePerm,
+} from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { broadcastDims, expandTo, stridesOf, transpose, view } from '../strides.js';
-import { isReal, produce, type RefTensor, withDims, zeros } from '../tensor.js';
+import { isReal, produce, type RefTensor, sameKind, withDims, zeros } from '../tensor.js';
 
 export const transposeRule: RefRule = (call) => {
   const x = call.input(0);
-  const rank = x.dims.length;
-  const perm = call.node.ints('perm') ?? x.dims.map((_, i) => rank - 1 - i);
-  if (perm.length !== rank || [...perm].sort((a, b) => a - b).some((p, i) => p !== i))
-    call.fail('attribute perm', `a permutation of ${rank} axes`, `[${perm}]`);
-  return [transpose(x, perm)];
+  return [transpose(x, transposePerm(call.node, x.dims.length))];
 };
 
 export const expand: RefRule = (call) => {
@@ -43,11 +47,11 @@ export const tile: RefRule = (call) => {
 export const concat: RefRule = (call): RefTensor[] => {
   const parts = call.inputs.map((_, i) => call.input(i));
   const first = call.input(0);
-  const axis = call.axis(call.node.int('axis', 1), first.dims.length);
+  const axis = concatAxis(call.node, first.dims.length);
   for (const [i, t] of parts.entries()) {
     if (t.dims.length !== first.dims.length || t.dims.some((d, k) => k !== axis && d !== first.dims[k]))
       call.fail(`input ${i}`, `dims like [${first.dims}] except on axis ${axis}`, `[${t.dims}]`);
-    if (t.dataType !== first.dataType) call.fail(`input ${i}`, first.dataType, t.dataType);
+    if (!sameKind(t, first)) call.fail(`input ${i}`, first.dataType, t.dataType);
   }
   const dims = first.dims.map((d, k) => (k === axis ? parts.reduce((n, t) => n + t.dims[axis], 0) : d));
   const y = zeros(first.dataType, dims);
@@ -72,14 +76,7 @@ function copy(t: RefTensor, from: number, y: RefTensor, to: number, count: numbe
 export const split: RefRule = (call) => {
   const x = call.input(0);
   const axis = call.axis(call.node.int('axis', 0), x.dims.length);
-  const length = x.dims[axis];
-  const sizes = splitSizes(call, length);
-  if (
-    sizes.length < call.node.outputs.length ||
-    sizes.some((s) => s < 0) ||
-    sizes.reduce((a, b) => a + b, 0) !== length
-  )
-    call.fail('split', `${call.node.outputs.length} sizes that add up to ${length}`, `[${sizes}]`);
+  const sizes = splitSizes(call.node, x.dims[axis], call.known) ?? call.fail('sizes are missing');
   const strides = stridesOf(x.dims);
   let at = 0;
   return sizes.map((s) => {
@@ -94,46 +91,17 @@ export const split: RefRule = (call) => {
   });
 };
 
-/** Sizes are an attribute before opset 13, an input from then on; without them equal parts, the last one smaller (18). */
-function splitSizes(call: Call, length: number): readonly number[] {
-  const given = call.opset >= 13 ? call.optionalIntegers(1) : call.node.ints('split');
-  if (given) return given;
-  const parts =
-    call.opset >= 18 ? call.node.int('num_outputs', call.node.outputs.length) : call.node.outputs.length;
-  const even = Math.ceil(length / parts);
-  return Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(even, length - i * even)));
-}
-
 export const slice: RefRule = (call) => {
   const x = call.input(0);
-  const rank = x.dims.length;
-  const { node } = call;
-  const inputs = call.opset >= 10;
-  const starts = (inputs ? call.integers(1) : node.ints('starts')) ?? call.fail('starts are missing');
-  const ends = (inputs ? call.integers(2) : node.ints('ends')) ?? call.fail('ends are missing');
-  const axes = (inputs ? call.optionalIntegers(3) : node.ints('axes')) ?? starts.map((_, i) => i);
-  const steps = (inputs ? call.optionalIntegers(4) : undefined) ?? starts.map(() => 1);
-  if (ends.length !== starts.length || axes.length !== starts.length || steps.length !== starts.length)
-    call.fail(
-      'starts, ends, axes and steps',
-      'equal lengths',
-      [starts, ends, axes, steps].map((l) => l.length).join(', '),
-    );
+  const cuts = sliceAxes(call.node, x.dims.length, call.known) ?? call.fail('starts and ends are missing');
   const dims = [...x.dims];
   const strides = stridesOf(x.dims);
   let offset = 0;
-  for (const [i, given] of axes.entries()) {
-    const axis = call.axis(given, rank);
-    const length = x.dims[axis];
-    const step = steps[i];
-    if (step === 0) call.fail('steps', 'no 0', `[${steps}]`);
-    const clamp = (v: number, low: number, high: number): number =>
-      Math.min(high, Math.max(low, v < 0 ? v + length : v));
-    const start = step > 0 ? clamp(starts[i], 0, length) : clamp(starts[i], 0, length - 1);
-    const end = step > 0 ? clamp(ends[i], 0, length) : clamp(ends[i], -1, length - 1);
-    dims[axis] = Math.max(0, Math.ceil((end - start) / step));
-    offset += start * strides[axis];
-    strides[axis] *= step;
+  for (const cut of cuts) {
+    const { start, count } = sliceRange(cut, x.dims[cut.axis]);
+    dims[cut.axis] = count;
+    offset += start * strides[cut.axis];
+    strides[cut.axis] *= cut.step;
   }
   return [view(x, dims, strides, offset)];
 };
@@ -144,8 +112,7 @@ export const depthToSpace: RefRule = (call) => {
   const x = call.input(0);
   const depth = c / (b * b);
   if (!Number.isInteger(depth)) call.fail('channels', `a multiple of ${b * b}`, `${c}`);
-  const mode = call.node.string('mode', 'DCR');
-  if (mode !== 'DCR' && mode !== 'CRD') call.fail('attribute mode', 'DCR or CRD', mode);
+  const { mode } = depthToSpaceAttributes(call.node);
   const split =
     mode === 'DCR'
       ? transpose(withDims(x, [n, b, b, depth, h, w]), [0, 3, 4, 1, 5, 2])
@@ -163,9 +130,8 @@ export const spaceToDepth: RefRule = (call) => {
 
 function blocks(call: Call): readonly [number, number, number, number, number] {
   const { dims } = call.input(0);
-  const b = call.node.int('blocksize', 0);
+  const { blockSize: b } = depthToSpaceAttributes(call.node);
   if (dims.length !== 4) call.fail('input', 'rank 4', `[${dims}]`);
-  if (b < 1) call.fail('attribute blocksize', 'at least 1', `${b}`);
   return [dims[0], dims[1], dims[2], dims[3], b];
 }
 

@@ -2,6 +2,12 @@
  * Normalizations within a sample: (x − μ)/√(σ² + ε) over a run of elements, then a scale and a shift.
  * Variances are biased and taken from the differences to the mean.
  */
+import {
+  groupNormAttributes,
+  instanceNormAttributes,
+  layerNormAttributes,
+  lrnAttributes,
+} from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { expandTo, stridesOf } from '../strides.js';
 import { type RealTensor, realTensor, toNumbers, zeros } from '../tensor.js';
@@ -52,7 +58,7 @@ export const instanceNormalization: RefRule = (call) => {
   for (const t of [scale, shift])
     if (t.data.length !== x.dims[1]) call.fail('scale and bias', `${x.dims[1]} elements`, `[${t.dims}]`);
   const y = zeros(x.dataType, x.dims);
-  normalizeRows(x.data, y.data, stridesOf(x.dims)[1], call.node.float('epsilon', Math.fround(1e-5)));
+  normalizeRows(x.data, y.data, stridesOf(x.dims)[1], instanceNormAttributes(call.node).epsilon);
   affine(y, scale.data, shift.data);
   return [y];
 };
@@ -60,15 +66,11 @@ export const instanceNormalization: RefRule = (call) => {
 /** Over the axes from `axis` on; scale and bias broadcast to the input. Outputs 1 and 2: mean and 1/√(σ² + ε). */
 export const layerNormalization: RefRule = (call) => {
   const x = call.real(0);
-  const axis = call.axis(call.node.int('axis', -1), x.dims.length);
+  const attributes = layerNormAttributes(call.node);
+  const axis = call.axis(attributes.axis, x.dims.length);
   const length = x.dims.slice(axis).reduce((a, b) => a * b, 1);
   const y = zeros(x.dataType, x.dims);
-  const { mean, inverse } = normalizeRows(
-    x.data,
-    y.data,
-    length,
-    call.node.float('epsilon', Math.fround(1e-5)),
-  );
+  const { mean, inverse } = normalizeRows(x.data, y.data, length, attributes.epsilon);
   const scale = toNumbers(expandTo(call.real(1), x.dims));
   const bias = call.inputs[2] && toNumbers(expandTo(call.real(2), x.dims));
   for (let i = 0; i < y.data.length; i++) y.data[i] = y.data[i] * scale[i] + (bias ? bias[i] : 0);
@@ -79,31 +81,25 @@ export const layerNormalization: RefRule = (call) => {
 /** Per sample and group of channels; scale and bias are per group at opset 18, per channel from 21 on. */
 export const groupNormalization: RefRule = (call) => {
   const x = call.real(0);
-  const groups = call.node.int('num_groups', 0);
+  const { groups, epsilon } = groupNormAttributes(call.node);
   const channels = x.dims[1];
-  if (groups < 1 || channels % groups !== 0)
-    call.fail('attribute num_groups', `a divisor of ${channels}`, `${groups}`);
+  if (channels % groups !== 0) call.fail('attribute num_groups', `a divisor of ${channels}`, `${groups}`);
   const parameters = call.opset >= 21 ? channels : groups;
   const [scale, shift] = [call.real(1), call.real(2)];
   for (const t of [scale, shift])
     if (t.data.length !== parameters) call.fail('scale and bias', `${parameters} elements`, `[${t.dims}]`);
   const y = zeros(x.dataType, x.dims);
   const length = (channels / groups) * stridesOf(x.dims)[1];
-  normalizeRows(x.data, y.data, length, call.node.float('epsilon', Math.fround(1e-5)));
+  normalizeRows(x.data, y.data, length, epsilon);
   affine(y, scale.data, shift.data, call.opset >= 21 ? (c) => c : (c) => Math.floor(c / (channels / groups)));
   return [y];
 };
 
 /** y = x / (bias + alpha/size · Σ x²)^beta, the sum over ⌊(size−1)/2⌋ channels before and ⌈(size−1)/2⌉ after. */
 export const lrn: RefRule = (call) => {
-  const { node } = call;
   const x = call.real(0);
-  const size = node.int('size', 0);
-  if (size < 1) call.fail('attribute size', 'at least 1', `${size}`);
+  const { size, alpha, beta, bias } = lrnAttributes(call.node);
   if (x.dims.length < 2) call.fail('input', 'rank 2 or more', `[${x.dims}]`);
-  const alpha = node.float('alpha', Math.fround(1e-4));
-  const beta = node.float('beta', 0.75);
-  const bias = node.float('bias', 1);
   const [batch, channels] = x.dims;
   const plane = stridesOf(x.dims)[1];
   const y = zeros(x.dataType, x.dims);

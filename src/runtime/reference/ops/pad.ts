@@ -2,9 +2,10 @@
  * Pad: each output position reads position o − begin; outside the input it is the constant, the mirrored position
  * (reflect, the edge not repeated), the edge, or the position modulo the length (wrap). Negative pads crop first.
  */
+import { type PadMode, padAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
-import { checkedSize, produce } from '../tensor.js';
+import { checkedSize, produce, sameKind } from '../tensor.js';
 
 type Source = (position: number, length: number) => number;
 
@@ -19,18 +20,16 @@ const SOURCES = {
     return at < length ? at : period - at;
   },
   wrap: (p, length) => ((p % length) + length) % length,
-} satisfies Record<string, Source>;
-
-function isMode(mode: string): mode is keyof typeof SOURCES {
-  return Object.hasOwn(SOURCES, mode);
-}
+} satisfies Record<PadMode, Source>;
 
 export const pad: RefRule = (call) => {
   const x = call.input(0);
   const rank = x.dims.length;
-  const mode = call.node.string('mode', 'constant');
-  if (!isMode(mode)) return call.fail('attribute mode', Object.keys(SOURCES).join(', '), mode);
-  const { begin, end } = amounts(call, rank);
+  const attributes = padAttributes(call.node, rank, call.known);
+  const { mode } = attributes;
+  const pads = attributes.pads ?? call.fail('pads are missing');
+  const begin = pads.slice(0, rank);
+  const end = pads.slice(rank);
   const cut = begin.map((b, d) => Math.max(0, -b) + Math.max(0, -end[d]));
   const dims = x.dims.map((n, d) => n + begin[d] + end[d]);
   for (const [d, n] of dims.entries()) {
@@ -68,27 +67,12 @@ export const pad: RefRule = (call) => {
   ];
 };
 
-function amounts(call: Call, rank: number): { begin: number[]; end: number[] } {
-  const pads =
-    (call.opset >= 11 ? call.integers(1) : call.node.ints('pads')) ?? call.fail('pads are missing');
-  const axes = (call.opset >= 18 ? call.optionalIntegers(3) : undefined)?.map((a) => call.axis(a, rank));
-  const listed = axes ?? Array.from({ length: rank }, (_, d) => d);
-  if (pads.length !== 2 * listed.length) call.fail('pads', `${2 * listed.length} integers`, `[${pads}]`);
-  const begin = new Array<number>(rank).fill(0);
-  const end = new Array<number>(rank).fill(0);
-  for (const [i, d] of listed.entries()) {
-    begin[d] = pads[i];
-    end[d] = pads[i + listed.length];
-  }
-  return { begin, end };
-}
-
 /** The constant as an element of the input's kind; undefined: zero. */
 function constantOf(call: Call): number | bigint | undefined {
   if (call.opset < 11) return call.node.float('value', 0);
   const t = call.inputs[2];
   if (!t || t.data.length === 0) return undefined;
   const x = call.input(0);
-  if (t.dataType !== x.dataType) call.fail('constant_value', x.dataType, t.dataType);
+  if (!sameKind(t, x)) call.fail('constant_value', x.dataType, t.dataType);
   return t.data[0];
 }

@@ -2,6 +2,7 @@
  * Pools over sliding windows of x [N,C,…]; padding never wins a maximum. AveragePool divides by the window's elements
  * inside the input, or with count_include_pad inside input and pads (a ceil_mode overhang counts in neither).
  */
+import { type PoolAttributes, poolAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
 import { type RealTensor, type RefTensor, realTensor, zeros } from '../tensor.js';
@@ -41,18 +42,26 @@ function forWindows(
         }
 }
 
-function prepare(call: Call): { x: RealTensor; windows: Windows; y: RealTensor; planes: number } {
+interface Prepared {
+  readonly attributes: PoolAttributes;
+  readonly x: RealTensor;
+  readonly windows: Windows;
+  readonly y: RealTensor;
+  readonly planes: number;
+}
+
+function prepare(call: Call): Prepared {
   const x = call.real(0);
   if (x.dims.length < 3) call.fail('input', 'rank 3 or more', `[${x.dims}]`);
-  const kernel = call.node.ints('kernel_shape') ?? call.fail('attribute kernel_shape is missing');
-  const windows = slidingWindows(call, x.dims.slice(2), kernel, call.node.int('ceil_mode', 0) !== 0);
+  const attributes = poolAttributes(call.node);
+  const windows = slidingWindows(call, attributes, x.dims.slice(2), attributes.ceilMode);
   const y = zeros(x.dataType, [x.dims[0], x.dims[1], ...spatial(windows.output, windows.rank)]);
-  return { x, windows, y, planes: x.dims[0] * x.dims[1] };
+  return { attributes, x, windows, y, planes: x.dims[0] * x.dims[1] };
 }
 
 /** Output 1, Indices: the flat position in x of each maximum (the first of equal ones), or column-major per plane. */
 export const maxPool: RefRule = (call) => {
-  const { x, windows, y, planes } = prepare(call);
+  const { attributes, x, windows, y, planes } = prepare(call);
   const positions = new Int32Array(y.data.length);
   forWindows(planes, windows, (out, covered, count) => {
     let best = Number.NEGATIVE_INFINITY;
@@ -69,7 +78,7 @@ export const maxPool: RefRule = (call) => {
     positions[out] = where;
   });
   if (!call.wants(1)) return [y];
-  const flat = call.node.int('storage_order', 0) === 0 ? (p: number): number => p : columnMajor(windows);
+  const flat = attributes.columnMajor ? columnMajor(windows) : (p: number): number => p;
   return [
     y,
     { dataType: 'int64', dims: y.dims, data: BigInt64Array.from(positions, (p) => BigInt(flat(p))) },
@@ -88,12 +97,11 @@ function columnMajor({ input }: Windows): (position: number) => number {
 }
 
 export const averagePool: RefRule = (call) => {
-  const { x, windows, y, planes } = prepare(call);
-  const includePad = call.node.int('count_include_pad', 0) !== 0;
+  const { attributes, x, windows, y, planes } = prepare(call);
   forWindows(planes, windows, (out, covered, count, corner) => {
     let sum = 0;
     for (let i = 0; i < count; i++) sum += x.data[covered[i]];
-    y.data[out] = sum / (includePad ? inPadded(windows, corner) : count);
+    y.data[out] = sum / (attributes.countIncludePad ? inPadded(windows, corner) : count);
   });
   return [y];
 };
@@ -110,8 +118,8 @@ function inPadded({ input, end, kernel, dilations }: Windows, corner: Triple): n
 
 /** (Σ |x|^p)^(1/p). */
 export const lpPool: RefRule = (call) => {
-  const { x, windows, y, planes } = prepare(call);
-  const p = call.node.int('p', 2);
+  const { attributes, x, windows, y, planes } = prepare(call);
+  const { p } = attributes;
   forWindows(planes, windows, (out, covered, count) => {
     let sum = 0;
     for (let i = 0; i < count; i++) sum += Math.abs(x.data[covered[i]]) ** p;

@@ -1,4 +1,5 @@
 /** Reductions over axes: each output element is f of the elements that differ from it only along them. */
+import { keepDims } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridedIndices, stridesOf } from '../strides.js';
 import { type RefTensor, wrapInteger, zeros } from '../tensor.js';
@@ -47,7 +48,7 @@ function reduce({ real, big, axesInput }: Kind): RefRule {
     // With no axis to reduce over, ops like ReduceSumSquare still apply their function to each element.
     const axes = chosen === 'identity' ? [] : chosen;
     const { rows, kept, count } = gatherRows(x.dims, axes);
-    const keep = call.node.int('keepdims', 1) !== 0;
+    const keep = keepDims(call.node);
     const dims = keep ? x.dims.map((d, i) => (axes.includes(i) ? 1 : d)) : kept;
     const y = zeros(x.dataType, dims);
     if (x.dataType === 'int64' || x.dataType === 'uint64') {

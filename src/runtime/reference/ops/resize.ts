@@ -3,9 +3,15 @@
  * input coordinate x(o), which weighs one (nearest), two (linear) or four (cubic) input positions. Upsample and
  * Resize 10 map asymmetrically (x = o / scale) and round down.
  */
+import {
+  type CoordinateMode,
+  type NearestMode,
+  type ResizeAttributes,
+  resizeAttributes,
+} from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
-import { checkedSize, isReal, type RealTensor, type RefTensor, zeros } from '../tensor.js';
+import { checkedSize, type RealTensor, type RefTensor, zeros } from '../tensor.js';
 
 /** What one axis becomes. */
 interface AxisPlan {
@@ -33,14 +39,14 @@ const COORDINATES = {
     output > 1
       ? start * (input - 1) + (o * (end - start) * (input - 1)) / (output - 1)
       : 0.5 * (start + end) * (input - 1),
-} satisfies Record<string, Coordinate>;
+} satisfies Record<CoordinateMode, Coordinate>;
 
 const ROUNDINGS = {
   round_prefer_floor: (x: number) => Math.ceil(x - 0.5),
   round_prefer_ceil: (x: number) => Math.floor(x + 0.5),
   floor: Math.floor,
   ceil: Math.ceil,
-} satisfies Record<string, (x: number) => number>;
+} satisfies Record<NearestMode, (x: number) => number>;
 
 interface Taps {
   /** First input position and the weights from there on; positions outside take the edge's value. */
@@ -55,63 +61,23 @@ interface Mode {
   readonly outside: number | undefined;
 }
 
-export const upsample: RefRule = (call): RefTensor[] => {
-  const x = call.real(0);
-  const scales =
-    (call.opset >= 9 ? Array.from(call.real(1).data) : call.node.floats('scales')) ??
-    call.fail('scales are missing');
-  return [resample(x, plansFromScales(call, x.dims, scales), asymmetric(call))];
-};
-
+/** Resize (10 and up) and Upsample (7, 9). */
 export const resize: RefRule = (call): RefTensor[] => {
-  const x = call.input(0);
-  if (!isReal(x)) return call.fail('input type', 'a float type', x.dataType);
-  if (call.opset < 11) {
-    const plans = plansFromScales(call, x.dims, Array.from(call.real(1).data));
-    return [resample(x, plans, asymmetric(call))];
-  }
-  return [resample(x, plansOf(call, x), modeOf(call))];
+  const x = call.real(0);
+  const attributes = resizeAttributes(call.node, x.dims.length, call.opset, call.known);
+  if (attributes.antialias) call.fail('attribute antialias', '0 in the reference interpreter', '1');
+  return [resample(x, plansOf(call, x, attributes), modeOf(attributes))];
 };
 
-function asymmetric(call: Call): Mode {
-  const mode = call.node.string('mode', 'nearest');
+function modeOf(a: ResizeAttributes): Mode {
   const taps =
-    mode === 'nearest'
-      ? nearest(Math.floor)
-      : mode === 'linear'
+    a.mode === 'nearest'
+      ? nearest(ROUNDINGS[a.nearest])
+      : a.mode === 'linear'
         ? linear
-        : call.fail('attribute mode', 'nearest or linear', mode);
-  return { taps, coordinate: COORDINATES.asymmetric, outside: undefined };
-}
-
-function modeOf(call: Call): Mode {
-  const { node } = call;
-  const mode = node.string('mode', 'nearest');
-  const transform = node.string('coordinate_transformation_mode', 'half_pixel');
-  const rounding = node.string('nearest_mode', 'round_prefer_floor');
-  if (!isKey(COORDINATES, transform))
-    return call.fail(
-      'attribute coordinate_transformation_mode',
-      Object.keys(COORDINATES).join(', '),
-      transform,
-    );
-  if (!isKey(ROUNDINGS, rounding))
-    return call.fail('attribute nearest_mode', Object.keys(ROUNDINGS).join(', '), rounding);
-  if (node.int('antialias', 0) !== 0) call.fail('attribute antialias', '0', '1');
-  const taps =
-    mode === 'nearest'
-      ? nearest(ROUNDINGS[rounding])
-      : mode === 'linear'
-        ? linear
-        : mode === 'cubic'
-          ? cubic(node.float('cubic_coeff_a', -0.75), node.int('exclude_outside', 0) !== 0)
-          : call.fail('attribute mode', 'nearest, linear or cubic', mode);
-  const outside = transform === 'tf_crop_and_resize' ? node.float('extrapolation_value', 0) : undefined;
-  return { taps, coordinate: COORDINATES[transform], outside };
-}
-
-function isKey<T extends object>(table: T, key: string): key is Extract<keyof T, string> {
-  return Object.hasOwn(table, key);
+        : cubic(a.cubicCoefficient, a.excludeOutside);
+  const outside = a.coordinates === 'tf_crop_and_resize' ? a.extrapolation : undefined;
+  return { taps, coordinate: COORDINATES[a.coordinates], outside };
 }
 
 function nearest(round: (x: number) => number): Mode['taps'] {
@@ -140,57 +106,33 @@ function cubic(a: number, excludeOutside: boolean): Mode['taps'] {
   };
 }
 
-function plansFromScales(call: Call, dims: readonly number[], scales: readonly number[]): AxisPlan[] {
-  if (scales.length !== dims.length || scales.some((s) => !(s > 0)))
-    call.fail('scales', `${dims.length} positive numbers`, `[${scales}]`);
-  // Runtimes multiply in float32; at 0.3·10 the exact product of the rounded scale could fall below the integer.
-  return dims.map((input, d) => ({
-    input,
-    output: Math.floor(Math.fround(input * scales[d])),
-    scale: scales[d],
-    roi: [0, 1],
-  }));
-}
-
-/** From roi, scales, sizes and (opset 18) axes and keep_aspect_ratio_policy. */
-function plansOf(call: Call, x: RealTensor): AxisPlan[] {
-  const rank = x.dims.length;
-  const axes = call.node.ints('axes')?.map((a) => call.axis(a, rank)) ?? x.dims.map((_, d) => d);
-  const scales = call.inputs[2] && Array.from(call.real(2).data);
-  const sizes = call.optionalIntegers(3);
-  const roi = call.inputs[1] && Array.from(call.real(1).data);
+/** One plan per axis, from scales or sizes, the region of interest and the aspect policy. */
+function plansOf(call: Call, x: RealTensor, a: ResizeAttributes): AxisPlan[] {
   const plans: AxisPlan[] = x.dims.map((n) => ({ input: n, output: n, scale: 1, roi: [0, 1] }));
-  const given = sizes?.length ? sizes : scales?.length ? scales : call.fail('scales or sizes are missing');
-  if (given.length !== axes.length || given.some((v) => !(v > 0)))
-    call.fail(sizes?.length ? 'sizes' : 'scales', `${axes.length} positive numbers`, `[${given}]`);
-  const common = sizes?.length ? commonScale(call, x, axes, sizes) : undefined;
-  for (const [i, d] of axes.entries()) {
-    const input = x.dims[d];
-    const region: readonly [number, number] =
-      roi?.length === 2 * axes.length ? [roi[i], roi[i + axes.length]] : [0, 1];
-    if (sizes?.length) {
-      const output = common === undefined ? sizes[i] : Math.round(common * input);
-      plans[d] = { input, output, scale: common ?? output / input, roi: region };
-    } else if (scales) {
-      const output = Math.floor(Math.fround(input * (region[1] - region[0]) * scales[i]));
-      plans[d] = { input, output, scale: scales[i], roi: region };
+  const roi = a.coordinates === 'tf_crop_and_resize' ? (call.optionalReal(1)?.data ?? []) : [];
+  const common = a.sizes && commonScale(x, a, a.sizes);
+  for (const [i, axis] of a.axes.entries()) {
+    const input = x.dims[axis];
+    const region: readonly [number, number] = roi.length > 0 ? [roi[i], roi[i + a.axes.length]] : [0, 1];
+    if (a.sizes) {
+      const output = common === undefined ? a.sizes[i] : Math.round(common * input);
+      plans[axis] = { input, output, scale: common ?? output / input, roi: region };
+    } else {
+      const scale = a.scales?.[i] ?? call.fail('scales or sizes are missing');
+      // Runtimes multiply in float32: the exact product with a rounded scale may fall just below an integer.
+      const output = Math.floor(Math.fround(input * (region[1] - region[0]) * scale));
+      plans[axis] = { input, output, scale, roi: region };
     }
+    if (plans[axis].output < 1) call.fail('output', 'at least one element', `0 on axis ${axis}`);
   }
   return plans;
 }
 
-function commonScale(
-  call: Call,
-  x: RealTensor,
-  axes: readonly number[],
-  sizes: readonly number[],
-): number | undefined {
-  const policy = call.node.string('keep_aspect_ratio_policy', 'stretch');
-  const ratios = axes.map((d, i) => sizes[i] / x.dims[d]);
-  if (policy === 'stretch') return undefined;
-  if (policy === 'not_larger') return Math.min(...ratios);
-  if (policy === 'not_smaller') return Math.max(...ratios);
-  return call.fail('attribute keep_aspect_ratio_policy', 'stretch, not_larger or not_smaller', policy);
+/** The one scale of all axes that keeps the aspect ratio; undefined where each axis takes its own. */
+function commonScale(x: RealTensor, a: ResizeAttributes, sizes: readonly number[]): number | undefined {
+  const ratios = a.axes.map((d, i) => sizes[i] / x.dims[d]);
+  if (a.aspect === 'stretch') return undefined;
+  return a.aspect === 'not_larger' ? Math.min(...ratios) : Math.max(...ratios);
 }
 
 function resample(x: RealTensor, plans: readonly AxisPlan[], mode: Mode): RealTensor {

@@ -2,6 +2,7 @@
  * Softmax e^(x−m)/Σe^(x−m) and its logarithm, m the maximum. From opset 13 on along one axis (default −1); before,
  * over all elements from `axis` (default 1) on, as if the input were flattened to a matrix there.
  */
+import { softmaxAxis } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
 import { type RealTensor, type RefTensor, zeros } from '../tensor.js';
@@ -23,10 +24,10 @@ function along(row: Row): RefRule {
 function extent(call: Call, x: RealTensor): { count: number; step: number } {
   const rank = x.dims.length;
   if (call.opset >= 13) {
-    const axis = call.axis(call.node.int('axis', -1), rank);
+    const axis = call.axis(softmaxAxis(call.node, call.opset), rank);
     return { count: x.dims[axis], step: stridesOf(x.dims)[axis] };
   }
-  const axis = call.axis(call.node.int('axis', 1), rank, true);
+  const axis = call.axis(softmaxAxis(call.node, call.opset), rank, true);
   return { count: x.dims.slice(axis).reduce((a, b) => a * b, 1), step: 1 };
 }
 

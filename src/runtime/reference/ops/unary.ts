@@ -1,4 +1,5 @@
 /** Element-wise ops of one input: y_i = f(x_i). Float types keep their declared type and are not rounded. */
+import { alphaOf, geluIsTanh, hardSigmoidAttributes, seluAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { roundHalfEven } from '../half.js';
 import { produce, type RealTensor, type RefTensor, wrapInteger, zeros } from '../tensor.js';
@@ -67,43 +68,40 @@ export const isInf: RefRule = (call) => {
 export const not: RefRule = (call) => [asBool(mapReal(call, (x) => (x === 0 ? 1 : 0)))];
 
 export const leakyRelu = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', Math.fround(0.01));
+  const alpha = alphaOf(node);
   return (x) => (x < 0 ? alpha * x : x);
 });
 
 export const thresholdedRelu = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', 1);
+  const alpha = alphaOf(node);
   return (x) => (x > alpha ? x : 0);
 });
 
 export const elu = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', 1);
+  const alpha = alphaOf(node);
   return (x) => (x < 0 ? alpha * Math.expm1(x) : x);
 });
 
 export const celu = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', 1);
+  const alpha = alphaOf(node);
   return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
 });
 
 export const selu = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', Math.fround(1.6732632423543772));
-  const gamma = node.float('gamma', Math.fround(1.0507009873554805));
+  const { alpha, gamma } = seluAttributes(node);
   return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
 });
 
 export const hardSigmoid = withAttributes(({ node }) => {
-  const alpha = node.float('alpha', Math.fround(0.2));
-  const beta = node.float('beta', 0.5);
+  const { alpha, beta } = hardSigmoidAttributes(node);
   return (x) => Math.min(1, Math.max(0, alpha * x + beta));
 });
 
-export const gelu = withAttributes((call) => {
-  const approximate = call.node.string('approximate', 'none');
-  if (approximate === 'none') return (x) => 0.5 * x * (1 + erf(x / Math.SQRT2));
-  if (approximate !== 'tanh') call.fail('attribute approximate', 'none or tanh', approximate);
-  return (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-});
+export const gelu = withAttributes(({ node }) =>
+  geluIsTanh(node)
+    ? (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+    : (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+);
 
 /** Bounds are attributes before opset 11, inputs from then on. A NaN stays one. */
 export const clip: RefRule = (call) => {
