@@ -10,8 +10,17 @@ export interface SessionOptions {
   readonly optimization?: 'all' | 'none';
 }
 
+export interface FeedOptions {
+  /**
+   * The caller needs the fed tensors no longer: a buffer that a tensor fills alone moves to the engine without a copy
+   * and is empty afterwards. Default: feeds are copied.
+   */
+  readonly give?: boolean;
+}
+
 /** A model ready to run, by names. */
 export interface Session {
+  /** Inputs that have to be fed. */
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /**
@@ -19,7 +28,11 @@ export interface Session {
    * @param fetch outputs wanted (default: all)
    * @throws ReparamError naming the model, the inputs with dims, and the runtime's own message as cause
    */
-  run(feeds: ReadonlyMap<string, Tensor>, fetch?: readonly string[]): Promise<Map<string, Tensor>>;
+  run(
+    feeds: ReadonlyMap<string, Tensor>,
+    fetch?: readonly string[],
+    options?: FeedOptions,
+  ): Promise<Map<string, Tensor>>;
   release(): Promise<void>;
 }
 
@@ -40,7 +53,7 @@ export interface StepSessionInit extends SessionOptions {
 /** A graph run again and again, whose state stays where it is cheapest and is not copied from step to step. */
 export interface StepSession {
   /** Runs one step with the data inputs; resolves with the fetched outputs. Calls queue in order. */
-  step(feeds: ReadonlyMap<string, Tensor>): Promise<Map<string, Tensor>>;
+  step(feeds: ReadonlyMap<string, Tensor>, options?: FeedOptions): Promise<Map<string, Tensor>>;
   /** A copy of the whole state, by input name, as after the last completed step. */
   readState(): Promise<Map<string, Tensor>>;
   /** Replaces state; names not given keep their value. */
@@ -53,8 +66,15 @@ export interface Engine {
   readonly device: Device;
   /** Runtime and version, e.g. `onnxruntime-node 1.30.0 (cpu)`. */
   readonly name: string;
+  /** Threads inside one operator unless a session says otherwise. Results may differ in the last bits between counts. */
+  readonly threads: number;
   session(model: Model, options?: SessionOptions): Promise<Session>;
   stepSession(model: Model, init: StepSessionInit): Promise<StepSession>;
-  /** Ends the worker; running steps are abandoned. */
+  /**
+   * Ends the worker; pending calls are rejected at once. Resolves within a second, even in the middle of a step. A step
+   * cannot be interrupted inside the runtime: it then finishes in the background, and its result is dropped. A process
+   * that wants to end before that must do so by a signal (`process.kill(process.pid, 'SIGINT')` without a listener);
+   * `process.exit` first waits for the step.
+   */
   close(): Promise<void>;
 }

@@ -1,0 +1,5 @@
+/**
+ * src/runtime: where graphs run. May import src/onnx and src/base. Only `ort/` knows onnxruntime-node.
+ */
+export * from './create.js';
+export * from './engine.js';

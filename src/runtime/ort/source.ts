@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileError } from '../../base/files.js';
+import { encodeModel } from '../../onnx/codec/encode.js';
+import { saveModel } from '../../onnx/codec/save.js';
+import { byteSize, type Model } from '../../onnx/index.js';
+import type { ModelSource } from './protocol.js';
+
+/** A protobuf message ends at 2 GiB; what is not weights gets 16 MiB of it. */
+const LIMIT = 2 ** 31 - 2 ** 24;
+
+/** A model as the worker loads it. */
+export interface HeldSource {
+  readonly source: ModelSource;
+  readonly transfer: readonly ArrayBuffer[];
+  /** Removes what was put on disk; call it when the session has been made. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Encodes a model. One that is too large for a single message goes through a temporary file with external data.
+ * @param limit bytes of weights from which on the file is used; another one only to test that path
+ * @throws ModelError the model cannot be encoded; EnvironmentError no room for the temporary file
+ */
+export async function holdSource(model: Model, limit = LIMIT): Promise<HeldSource> {
+  if (weightBytes(model) < limit) {
+    const bytes = encodeModel(model);
+    const transfer = bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
+    return { source: { kind: 'bytes', bytes }, transfer, dispose: () => Promise.resolve() };
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'reparam-')).catch((cause: unknown) => {
+    throw fileError(tmpdir(), 'writing a temporary model to', cause);
+  });
+  const dispose = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const path = join(folder, 'model.onnx');
+  try {
+    await saveModel(model, path, { externalData: 'always' });
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { source: { kind: 'file', path }, transfer: [], dispose };
+}
+
+function weightBytes(model: Model): number {
+  let bytes = 0;
+  for (const { initializer: t } of model.graph.initializers)
+    if (t && t.dataType !== 'string') bytes += byteSize(t.dataType, t.size);
+  return bytes;
+}

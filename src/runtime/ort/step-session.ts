@@ -1,0 +1,99 @@
+import { InputError } from '../../base/errors.js';
+import type { Tensor } from '../../onnx/index.js';
+import type { FeedOptions, StepSession, StepSessionInit } from '../engine.js';
+import type { WorkerClient } from './client.js';
+import { describeFailure } from './session.js';
+import { checkFeeds, checkOutputs, checkTensors, describeTensor, type Signature } from './signature.js';
+import { buffersOf, fromWireAll, toWireAll } from './wire.js';
+
+type Spec = Pick<Tensor, 'dataType' | 'dims'>;
+
+/** The main thread's end of a step graph; the state lives in the worker (see `sessions.ts`). */
+export class OrtStepSession implements StepSession {
+  readonly #client: WorkerClient;
+  readonly #number: number;
+  readonly #signature: Signature;
+  /** By input name; type and dims of a state never change. */
+  readonly #specs: ReadonlyMap<string, Spec>;
+
+  private constructor(
+    client: WorkerClient,
+    number: number,
+    signature: Signature,
+    specs: ReadonlyMap<string, Spec>,
+  ) {
+    this.#client = client;
+    this.#number = number;
+    this.#signature = signature;
+    this.#specs = specs;
+  }
+
+  static async make(
+    client: WorkerClient,
+    number: number,
+    signature: Signature,
+    init: StepSessionInit,
+  ): Promise<OrtStepSession> {
+    checkState(signature, init);
+    const wire = toWireAll(init.initial);
+    const ask = { session: number, bindings: init.state, initial: wire, fetch: [...new Set(init.fetch)] };
+    await client.call('state', ask, buffersOf(wire));
+    const specs = new Map(
+      Array.from(init.initial, ([name, { dataType, dims }]) => [name, { dataType, dims }] as const),
+    );
+    return new OrtStepSession(client, number, signature, specs);
+  }
+
+  async step(feeds: ReadonlyMap<string, Tensor>, options: FeedOptions = {}): Promise<Map<string, Tensor>> {
+    checkFeeds(this.#signature, feeds, new Set(this.#specs.keys()));
+    const wire = toWireAll(feeds, options.give);
+    try {
+      const ask = { session: this.#number, feeds: wire };
+      return fromWireAll(await this.#client.call('step', ask, buffersOf(wire)));
+    } catch (error) {
+      throw describeFailure(error, this.#signature, feeds);
+    }
+  }
+
+  async readState(): Promise<Map<string, Tensor>> {
+    return fromWireAll(await this.#client.call('readState', { session: this.#number }));
+  }
+
+  async writeState(state: ReadonlyMap<string, Tensor>): Promise<void> {
+    const { label } = this.#signature;
+    for (const [name, tensor] of state) {
+      const spec = this.#specs.get(name);
+      if (!spec) throw new InputError({ problem: `${label} has no state '${name}'` });
+      if (spec.dataType !== tensor.dataType || `${spec.dims}` !== `${tensor.dims}`)
+        throw new InputError({
+          problem: `${label}: state '${name}' does not fit`,
+          expected: describeTensor(spec),
+          found: describeTensor(tensor),
+        });
+    }
+    const wire = toWireAll(state);
+    await this.#client.call('writeState', { session: this.#number, state: wire }, buffersOf(wire));
+  }
+
+  async release(): Promise<void> {
+    await this.#client.call('release', { session: this.#number });
+  }
+}
+
+/** @throws InputError when state, initial values and the graph do not belong together */
+function checkState(signature: Signature, { state, initial, fetch }: StepSessionInit): void {
+  const { label } = signature;
+  const seen = new Set<string>();
+  for (const { input, output } of state) {
+    const tensor = initial.get(input);
+    if (!tensor) throw new InputError({ problem: `${label}: state '${input}' has no initial value` });
+    if (seen.has(`i${input}`) || seen.has(`o${output}`))
+      throw new InputError({ problem: `${label}: state '${input}' → '${output}' is bound twice` });
+    seen.add(`i${input}`).add(`o${output}`);
+  }
+  for (const name of initial.keys())
+    if (!seen.has(`i${name}`))
+      throw new InputError({ problem: `${label}: initial value '${name}' belongs to no state` });
+  checkTensors(signature, initial);
+  checkOutputs(signature, [...state.map((b) => b.output), ...fetch]);
+}
