@@ -153,7 +153,10 @@ function order(graph: Graph, all: ReadonlySet<Graph>, where: string): void {
         );
     done.add(node);
   }
-  for (const v of graph.outputs) reachable(v, 'the graph outputs');
+  for (const v of graph.outputs) {
+    reachable(v, 'the graph outputs');
+    if (!v._outputOf.has(graph)) broken(where, v, 'is a graph output, but does not know it');
+  }
 }
 
 /** Checked without reading the data: external lengths were compared with the file when it was opened. */

@@ -103,7 +103,7 @@ export class Graph {
       throw new ModelError({
         problem: `initializer '${value.name}' is still read by ${value.consumers[0].describe()}`,
       });
-    if (this.#outputs.includes(value))
+    if (value._outputOf.size > 0)
       throw new ModelError({ problem: `initializer '${value.name}' is a graph output` });
     this.#initializers.delete(value);
     value._initializer = undefined;
@@ -112,6 +112,7 @@ export class Graph {
 
   addOutput(value: Value): void {
     this.#outputs.push(value);
+    value._outputOf.add(this);
   }
 
   setOutput(index: number, value: Value): void {
@@ -120,11 +121,15 @@ export class Graph {
         problem: `graph '${this.name}' has no output ${index}`,
         found: `${this.#outputs.length} outputs`,
       });
+    const old = this.#outputs[index];
     this.#outputs[index] = value;
+    if (!this.#outputs.includes(old)) old._outputOf.delete(this);
+    value._outputOf.add(this);
   }
 
   removeOutput(value: Value): void {
     this.#outputs = this.#outputs.filter((v) => v !== value);
+    value._outputOf.delete(this);
   }
 
   addNode(init: NodeInit | Node, place: Place = 'end'): Node {
@@ -147,7 +152,7 @@ export class Graph {
         throw new ModelError({
           problem: `cannot remove ${node.describe()}: '${output.name}' is still read by ${output.consumers[0].describe()}`,
         });
-      if (this.#outputs.includes(output))
+      if (output._outputOf.size > 0)
         throw new ModelError({
           problem: `cannot remove ${node.describe()}: '${output.name}' is a graph output`,
         });
@@ -158,10 +163,11 @@ export class Graph {
 
   /** Removes many nodes at once; each may be read only by others of the set. */
   removeNodes(nodes: ReadonlySet<Node>): void {
+    const inner = contentOf(nodes);
     for (const node of nodes)
       for (const output of node.outputs) {
-        const reader = output.consumers.find((n) => !nodes.has(n));
-        if (reader || this.#outputs.includes(output))
+        const reader = output.consumers.find((n) => !inner.nodes.has(n));
+        if (reader || [...output._outputOf].some((g) => !inner.graphs.has(g)))
           throw new ModelError({
             problem: `cannot remove ${node.describe()}: '${output.name}' is ${reader ? `still read by ${reader.describe()}` : 'a graph output'}`,
           });
@@ -170,12 +176,15 @@ export class Graph {
     for (const node of nodes) this.#detach(node);
   }
 
-  /** Makes every reader of `from` read `to` instead, graph outputs included (which take over the output's name). */
+  /**
+   * Makes every reader of `from` read `to` instead, graph outputs included. Names stay: where an output is to keep its
+   * name, the caller gives it to `to`.
+   */
   replaceUses(from: Value, to: Value, options: { readonly outputs?: boolean } = {}): void {
     for (const { node, index } of from.uses) node.setInput(index, to);
-    if (options.outputs !== false) {
-      for (let i = 0; i < this.#outputs.length; i++) if (this.#outputs[i] === from) this.#outputs[i] = to;
-    }
+    if (options.outputs === false) return;
+    for (const graph of [...from._outputOf])
+      for (const [i, v] of graph.#outputs.entries()) if (v === from) graph.setOutput(i, to);
   }
 
   /** Orders the nodes topologically, keeping the present order where it is free. @throws ModelError on a cycle. */
@@ -259,7 +268,10 @@ export class Graph {
 
   #detach(node: Node): void {
     node.truncateInputs(0);
-    for (const inner of node.subgraphs) for (const n of inner.nodes) inner.#detach(n);
+    for (const inner of node.subgraphs) {
+      for (const n of inner.nodes) inner.#detach(n);
+      for (const o of inner.outputs) if (o.graph !== inner) o._outputOf.delete(inner);
+    }
     node._graph = undefined;
     for (const output of node.outputs) output._graph = undefined;
   }
@@ -281,10 +293,23 @@ export function* readsOf(node: Node): Generator<Value> {
   for (let n = stack.pop(); n; n = stack.pop()) {
     for (const value of n.inputs) if (value) yield value;
     for (const g of n.subgraphs) {
-      stack.push(...g.nodes);
+      for (const inner of g.nodes) stack.push(inner);
       yield* g.outputs;
     }
   }
+}
+
+/** The nodes and graphs that these nodes consist of: themselves, and what is inside their sub-graphs. */
+function contentOf(nodes: Iterable<Node>): { readonly nodes: Set<Node>; readonly graphs: Set<Graph> } {
+  const all = new Set(nodes);
+  const graphs = new Set<Graph>();
+  // A set that grows while it is walked is walked to its end.
+  for (const node of all)
+    for (const g of node.subgraphs) {
+      graphs.add(g);
+      for (const inner of g.nodes) all.add(inner);
+    }
+  return { nodes: all, graphs };
 }
 
 class MinHeap {

@@ -26,6 +26,8 @@ export class Value {
   /** @internal */ _graph: Graph | undefined;
   /** @internal */ _inputOf: Graph | undefined;
   /** @internal */ readonly _uses = new Map<Node, Set<number>>();
+  /** @internal Graphs that list the value as an output: its own, and sub-graphs that hand an outer value on. */
+  readonly _outputOf = new Set<Graph>();
 
   constructor(name: string, type?: ValueType) {
     this.name = name;
@@ -49,7 +51,7 @@ export class Value {
 
   /** Whether the value is an output of its graph. */
   get isOutput(): boolean {
-    return this._graph?.outputs.includes(this) ?? false;
+    return this._graph !== undefined && this._outputOf.has(this._graph);
   }
 
   /** The graph that owns the value: it produces, initializes or takes it. */
@@ -69,9 +71,9 @@ export class Value {
     return [...this._uses.keys()];
   }
 
-  /** Whether nothing reads the value and it is no graph output. */
+  /** Whether nothing reads the value and it is no output of a graph. */
   get isDead(): boolean {
-    return this._uses.size === 0 && !this.isOutput;
+    return this._uses.size === 0 && this._outputOf.size === 0;
   }
 
   /** Dims when all are known numbers; taken from the initializer where there is one. */
