@@ -12,6 +12,7 @@ import type { Graph, Model, Node, Tensor, Value } from '../onnx/index.js';
 import { batchNormAttributes } from '../onnx/ops/index.js';
 import { type Affine, batchNormAffine } from './algebra/batchnorm.js';
 import { constantOf, isOverridable, removeDead, setConstant } from './constants.js';
+import type { Unrounded } from './fold-weights.js';
 import { where } from './form.js';
 import { type FloatType, fromFloat64, isFloatType, toFloat64 } from './numbers.js';
 
@@ -34,6 +35,8 @@ export interface FoldBatchNormOptions {
   readonly select?: (node: Node) => boolean;
   /** Fold also where a caller may override a parameter through a graph input (which then goes away). */
   readonly overridable?: boolean;
+  /** Kernels before their rounding, where they are known; what is folded here is added. */
+  readonly unrounded?: Unrounded;
 }
 
 /**
@@ -43,12 +46,13 @@ export interface FoldBatchNormOptions {
 export function foldBatchNorms(model: Model, options: FoldBatchNormOptions = {}): BatchNormFolding {
   const folded: FoldedBatchNorm[] = [];
   const kept: BatchNormFolding['kept'][number][] = [];
+  const unrounded = options.unrounded ?? new Map();
   for (const node of [...model.graph.nodes]) {
     if (node.opType !== 'BatchNormalization' || node.domain !== '') continue;
     if (options.select && !options.select(node)) continue;
-    const match = matchBatchNorm(model, node, options.overridable === true);
+    const match = matchBatchNorm(model, node, options.overridable === true, unrounded);
     if (typeof match === 'string') kept.push({ batchNorm: nameOf(node), reason: match });
-    else folded.push(fold(model, match));
+    else folded.push(fold(model, match, unrounded));
   }
   return { folded, kept };
 }
@@ -58,6 +62,7 @@ interface Match {
   /** Conv, ConvTranspose or Gemm. */
   readonly producer: Node;
   readonly weight: Tensor;
+  readonly kernel: Float64Array;
   readonly type: FloatType;
   readonly bias: Float64Array | undefined;
   readonly affine: Affine;
@@ -65,7 +70,12 @@ interface Match {
 }
 
 /** The match, or why this one cannot be folded. */
-function matchBatchNorm(model: Model, node: Node, overridable: boolean): Match | string {
+function matchBatchNorm(
+  model: Model,
+  node: Node,
+  overridable: boolean,
+  unrounded: Unrounded,
+): Match | string {
   const attributes = batchNormAttributes(node, model.opset);
   const affine = affineOf(model, node, attributes.epsilon);
   if (typeof affine === 'string') return affine;
@@ -89,12 +99,13 @@ function matchBatchNorm(model: Model, node: Node, overridable: boolean): Match |
   if (!isFloatType(weight.dataType)) return `the weight of ${producer.describe()} is ${weight.dataType}`;
   const layout = LAYOUTS[producer.opType](producer, weight.dims, affine.scale.length);
   if (typeof layout === 'string') return layout;
-  const bias = biasOf(producer, affine.scale.length);
+  const bias = biasOf(producer, affine.scale.length, unrounded);
   if (typeof bias === 'string') return bias;
   if (!overridable)
     for (const v of [...node.inputs.slice(1), ...producer.inputs.slice(1)])
       if (v && isOverridable(v, model)) return `'${v.name}' is an input of the graph that a caller may set`;
-  return { node, producer, weight, type: weight.dataType, bias, affine, layout };
+  const kernel = unrounded.get(weightValue) ?? toFloat64(weight);
+  return { node, producer, weight, kernel, type: weight.dataType, bias, affine, layout };
 }
 
 /** a and c per channel. @throws ModelError where they do not exist */
@@ -181,12 +192,12 @@ function mismatch(node: Node, outputs: number | undefined, channels: number): st
 }
 
 /** The bias per channel, undefined for none; or why it cannot be used. */
-function biasOf(node: Node, channels: number): Float64Array | string | undefined {
+function biasOf(node: Node, channels: number, unrounded: Unrounded): Float64Array | string | undefined {
   const value = node.inputs[2];
   if (!value) return undefined;
   const tensor = constantOf(value);
   if (!tensor || !isFloatType(tensor.dataType)) return `the bias of ${node.describe()} is not a constant`;
-  const data = toFloat64(tensor);
+  const data = unrounded.get(value) ?? toFloat64(tensor);
   const dims = tensor.dims.length === 2 && tensor.dims[0] === 1 ? tensor.dims.slice(1) : tensor.dims;
   if (dims.length <= 1 && data.length === channels) return data;
   // Gemm broadcasts its C.
@@ -194,26 +205,24 @@ function biasOf(node: Node, channels: number): Float64Array | string | undefined
   return `the bias of ${node.describe()} is [${tensor.dims}], not one value per channel`;
 }
 
-function fold(model: Model, match: Match): FoldedBatchNorm {
+function fold(model: Model, match: Match, unrounded: Unrounded): FoldedBatchNorm {
   const { node, producer, weight, type, bias, affine, layout } = match;
   const { graph } = model;
   const { scale, shift } = affine;
-  const kernel = toFloat64(weight).map((w, i) => w * scale[layout.channel(i)]);
   const stem = producer.input(1).name.replace(/[._]?weights?$/, '') || producer.input(1).name;
-  replaceConstant(model, producer, 1, fromFloat64(type, weight.dims, kernel), producer.input(1).name);
+  const kernel = match.kernel.map((w, i) => w * scale[layout.channel(i)]);
+  const weightValue = replaceConstant(model, producer, 1, fromFloat64(type, weight.dims, kernel));
+  unrounded.set(weightValue, kernel);
   // β·C' = a·β·C + c, so that Gemm's factor stays.
   const f = layout.biasFactor;
-  const folded = fromFloat64(
-    type,
-    [scale.length],
-    shift.map((c, o) => (bias ? bias[o] * scale[o] : 0) + c / f),
-  );
-  const addedBias = producer.inputs[2] === undefined;
-  if (addedBias) {
-    const value = graph.addInitializer(graph.uniqueName(`${stem}.bias`), folded);
-    if (model.irVersion < 4) graph.addInput(value);
-    producer.setInput(2, value);
-  } else replaceConstant(model, producer, 2, folded, producer.input(2).name);
+  const sum = shift.map((c, o) => (bias ? bias[o] * scale[o] : 0) + c / f);
+  const old = producer.inputs[2];
+  const dims = old && constantOf(old)?.size === sum.length ? (constantOf(old)?.dims ?? []) : [sum.length];
+  const folded = fromFloat64(type, dims, sum);
+  const biasValue = old
+    ? replaceConstant(model, producer, 2, folded)
+    : addConstant(model, producer, 2, folded, `${stem}.bias`);
+  unrounded.set(biasValue, sum);
 
   const input = producer.output(0);
   const output = node.output(0);
@@ -226,22 +235,24 @@ function fold(model: Model, match: Match): FoldedBatchNorm {
   input.type = output.type ?? input.type;
   if (outputs.includes(true)) input.docString = output.docString;
   for (const p of parameters) if (p) dropParameter(graph, p);
-  return { batchNorm: nameOf(node), into: nameOf(producer), addedBias };
+  return { batchNorm: nameOf(node), into: nameOf(producer), addedBias: old === undefined };
 }
 
 /** Gives one node another constant. One that others read as well is copied, not overwritten. */
-function replaceConstant(model: Model, node: Node, index: number, tensor: Tensor, name: string): void {
-  const { graph } = model;
+function replaceConstant(model: Model, node: Node, index: number, tensor: Tensor): Value {
   const value = node.input(index);
-  const shared = value.isOutput || value.uses.length > 1 || value.graph !== graph;
-  if (!shared) {
-    if (value.isInput && constantOf(value)?.dims.join() !== tensor.dims.join()) value.type = undefined;
-    setConstant(value, tensor);
-    return;
-  }
-  const copy = graph.addInitializer(graph.uniqueName(name), tensor);
-  if (model.irVersion < 4) graph.addInput(copy);
-  node.setInput(index, copy);
+  if (value.isOutput || value.uses.length > 1 || value.graph !== model.graph)
+    return addConstant(model, node, index, tensor, value.name);
+  if (value.isInput && constantOf(value)?.dims.join() !== tensor.dims.join()) value.type = undefined;
+  setConstant(value, tensor);
+  return value;
+}
+
+function addConstant(model: Model, node: Node, index: number, tensor: Tensor, name: string): Value {
+  const value = model.graph.addInitializer(model.graph.uniqueName(name), tensor);
+  if (model.irVersion < 4) model.graph.addInput(value);
+  node.setInput(index, value);
+  return value;
 }
 
 /** A parameter nothing reads any more goes, also where the file lists it among the inputs. */

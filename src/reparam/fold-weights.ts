@@ -34,15 +34,22 @@ export interface WeightFolding {
   readonly kept: readonly { readonly weight: string; readonly reason: string }[];
 }
 
+/** Folded constants before the rounding, by the value that holds them: what is folded further starts from these. */
+export type Unrounded = Map<Value, Float64Array>;
+
 /**
  * Folds computed weights of a model in place. Of a training form, its layers; of any other model, every weight that a
  * constant sub-graph computes (weight normalization, a structure that other people's code exported).
  */
-export function foldWeights(model: Model, form: TrainingForm | undefined): WeightFolding {
+export function foldWeights(
+  model: Model,
+  form: TrainingForm | undefined,
+  unrounded: Unrounded,
+): WeightFolding {
   const weights: FoldedWeight[] = [];
   const kept: WeightFolding['kept'][number][] = [];
   for (const layer of form?.layers ?? []) {
-    foldLayer(model.graph, layer);
+    foldLayer(model.graph, layer, unrounded);
     weights.push({ weight: layer.weight, nodes: layer.convs.map(nameOf), from: layer.method });
   }
   if (form) restoreHeader(model, form);
@@ -50,7 +57,7 @@ export function foldWeights(model: Model, form: TrainingForm | undefined): Weigh
     for (const [value, readers] of weightInputs(model.graph)) {
       const region = constantRegion(value);
       if (!region) continue;
-      const reason = foldRegion(model, value, region);
+      const reason = foldRegion(model, value, region, unrounded);
       if (reason === undefined)
         weights.push({ weight: value.name, nodes: readers.map(nameOf), from: 'graph' });
       else if (reason !== 'leave') kept.push({ weight: value.name, reason });
@@ -58,19 +65,20 @@ export function foldWeights(model: Model, form: TrainingForm | undefined): Weigh
   return { weights, kept };
 }
 
-function foldLayer(graph: Graph, layer: FormLayer): void {
+function foldLayer(graph: Graph, layer: FormLayer, unrounded: Unrounded): void {
   const { base, transformed } = layer;
   const tensor = constantOf(base);
   if (!tensor || !isFloatType(tensor.dataType)) throw new Error(`layer ${layer.layer} has lost its base`);
-  const folded = rounded(METHODS[layer.method].kernel(layer), tensor.dataType, tensor.dims, tensor);
-  settle(graph, transformed, base, folded, layer.weight);
+  const values = METHODS[layer.method].kernel(layer);
+  const folded = rounded(values, tensor.dataType, tensor.dims, tensor);
+  unrounded.set(settle(graph, transformed, base, folded, layer.weight), values);
 }
 
 /**
  * Puts the folded kernel where the base stands, gives that its old name, and removes what computed it. A kernel that is
- * read elsewhere too is left alone and a new constant made.
+ * read elsewhere too is left alone and a new constant made. Returns the value that holds the kernel.
  */
-function settle(graph: Graph, computed: Value, home: Value | undefined, tensor: Tensor, name: string): void {
+function settle(graph: Graph, computed: Value, home: Value | undefined, tensor: Tensor, name: string): Value {
   const region = constantRegion(computed);
   const own =
     home?.graph === graph && !home.isOutput && home.consumers.every((n) => region?.nodes.has(n) === true);
@@ -79,11 +87,12 @@ function settle(graph: Graph, computed: Value, home: Value | undefined, tensor: 
     if (constantOf(home) !== tensor) setConstant(home, tensor);
     removeDead(graph, [computed]);
     home.name = name;
-    return;
+    return home;
   }
   const constant = graph.addInitializer(name, tensor);
   graph.replaceUses(computed, constant);
   removeDead(graph, [computed]);
+  return constant;
 }
 
 /** Rounds once. Where nothing changed, not even the sign of a zero, the old tensor itself is the result. */
@@ -108,6 +117,7 @@ function rounded(values: Float64Array, type: FloatType, dims: readonly number[],
     name: old.name,
     docString: old.docString,
     metadata: old.metadata,
+    wire: old.wire,
   });
 }
 
@@ -144,13 +154,20 @@ function weightInputs(graph: Graph): Map<Value, Node[]> {
 }
 
 /** Folds a constant sub-graph; returns why not, or 'leave' for one that is no trained weight at all. */
-function foldRegion(model: Model, value: Value, region: ConstantRegion): string | undefined {
+function foldRegion(
+  model: Model,
+  value: Value,
+  region: ConstantRegion,
+  unrounded: Unrounded,
+): string | undefined {
   const { graph } = model;
   if (value.graph !== graph || !value.producer) return 'leave';
   const leaves = [...region.leaves];
   const floats = leaves.filter((v) => isFloatType(constantOf(v)?.dataType ?? 'int64'));
   // A weight made of integers is quantized, one made of nothing but a shape is a filler; both are meant to be computed.
-  if (floats.length === 0 || [...region.nodes].some((n) => n.opType === 'DequantizeLinear')) return 'leave';
+  const nodes = [...region.nodes];
+  if (floats.length === 0 || nodes.some((n) => n.opType === 'DequantizeLinear')) return 'leave';
+  if (nodes.every((n) => LAYOUT.has(n.opType))) return 'leave';
   const overridable = leaves.find((v) => isOverridable(v, model));
   if (overridable) return `'${overridable.name}' is an input of the graph that a caller may set`;
   if (value.isOutput) return 'it is an output of the graph';
@@ -173,15 +190,13 @@ function foldRegion(model: Model, value: Value, region: ConstantRegion): string 
     return v.initializer && !v.isInput && t?.dataType === type && t.dims.join() === dims.join();
   });
   const old = home && constantOf(home);
-  settle(
-    graph,
-    value,
-    home,
-    old ? rounded(values, type, dims, old) : fromFloat64(type, dims, values),
-    value.name,
-  );
+  const folded = old ? rounded(values, type, dims, old) : fromFloat64(type, dims, values);
+  unrounded.set(settle(graph, value, home, folded, value.name), values);
   return undefined;
 }
+
+/** Operators that lay a tensor out in another way, or name it again: how an exporter wrote a plain weight. */
+const LAYOUT = new Set(['Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity', 'Cast']);
 
 /** As float64 from the start, so that 16-bit weights are not rounded at every node. */
 function asFloat64(value: Value): RefTensor {

@@ -1,7 +1,7 @@
 import { cloneModel, type Model } from '../onnx/index.js';
-import { type BatchNormFolding, type FoldedBatchNorm, foldBatchNorms } from './fold-batchnorm.js';
-import { type FoldedWeight, foldWeights } from './fold-weights.js';
-import { FORM_KEY, readForm } from './form.js';
+import { type FoldedBatchNorm, foldBatchNorms } from './fold-batchnorm.js';
+import { type FoldedWeight, foldWeights, type Unrounded } from './fold-weights.js';
+import { FORM_KEY, readForm, type TrainingForm } from './form.js';
 import { clearRestored, restoredBatchNorms } from './restored.js';
 
 export interface FuseOptions {
@@ -25,6 +25,12 @@ export interface FuseResult {
   readonly kept: readonly { readonly name: string; readonly reason: string }[];
 }
 
+/** @internal What verify needs beside: the training form that was fused, and the constants before their rounding. */
+export interface FuseDetails extends FuseResult {
+  readonly form: TrainingForm | undefined;
+  readonly unrounded: Unrounded;
+}
+
 /**
  * Folds what training added: computed weights into constants, restored BatchNormalizations into their convolutions, all
  * in float64 with one rounding at the end. The result has the nodes, names, order, parameter count, operator sets and
@@ -33,27 +39,36 @@ export interface FuseResult {
  * @throws ModelError where a BatchNormalization to fold has no positive variance + epsilon
  */
 export function fuse(model: Model, options: FuseOptions = {}): FuseResult {
+  const { model: fused, modified, weights, batchNorms, kept } = fuseDetails(model, options);
+  return { model: fused, modified, weights, batchNorms, kept };
+}
+
+/** @internal */
+export function fuseDetails(model: Model, options: FuseOptions = {}): FuseDetails {
   const copy = cloneModel(model);
+  const unrounded: Unrounded = new Map();
   const form = readForm(copy);
-  const { weights, kept } = foldWeights(copy, form);
+  const marked = copy.metadata.has(FORM_KEY);
+  const folding = foldWeights(copy, form, unrounded);
   const restored = restoredBatchNorms(copy);
-  const none: BatchNormFolding = { folded: [], kept: [] };
-  const back = restored.size
-    ? foldBatchNorms(copy, { select: (n) => restored.has(n), overridable: true })
-    : none;
-  const own = options.foldBatchNorm
-    ? foldBatchNorms(copy, { overridable: options.overridable === true })
-    : none;
-  const marked = form !== undefined || copy.metadata.has(FORM_KEY);
+  const back = foldBatchNorms(copy, { select: (n) => restored.has(n), overridable: true, unrounded });
   const cleared = clearRestored(copy, back);
+  const own = foldBatchNorms(copy, {
+    select: (n) => options.foldBatchNorm === true && !restored.has(n),
+    overridable: options.overridable === true,
+    unrounded,
+  });
+  const batchNorms = [...back.folded, ...own.folded];
   return {
     model: copy,
-    modified: marked || cleared || weights.length > 0 || own.folded.length > 0,
-    weights,
-    batchNorms: [...back.folded, ...own.folded],
+    modified: marked || cleared || folding.weights.length > 0 || batchNorms.length > 0,
+    weights: folding.weights,
+    batchNorms,
     kept: [
-      ...kept.map((k) => ({ name: k.weight, reason: k.reason })),
+      ...folding.kept.map((k) => ({ name: k.weight, reason: k.reason })),
       ...[...back.kept, ...own.kept].map((k) => ({ name: k.batchNorm, reason: k.reason })),
     ],
+    form,
+    unrounded,
   };
 }

@@ -64,13 +64,14 @@ function byDefinition(base: Float64Array, map: Float64Array, dims: number[], gro
 }
 
 describe('against the definition', () => {
-  for (const [dims, groups, m] of [
+  const cases: [number[], number, number[]][] = [
     [[4, 3, 3, 5], 1, [3, 3]],
     [[4, 3, 3, 5], 1, [5, 9]],
     [[6, 2, 5, 1], 3, [3, 1]],
     [[6, 1, 2, 2], 6, [3, 3]],
     [[8, 1, 3, 3], 4, [1, 1]],
-  ] as const)
+  ];
+  for (const [dims, groups, m] of cases)
     test(`[${dims}] in ${groups} groups, map ${m}`, () => {
       const random = randomFor(1, 'refconv-test', ...dims, groups, ...m);
       const shape = refConvShape(dims, groups, m);
