@@ -20,6 +20,9 @@ import type { Dim } from './ir/types.js';
 import type { Value } from './ir/value.js';
 import { constantValue } from './ops/constant.js';
 
+export type { MemoryCount } from './count/memory.js';
+export type { Role } from './count/roles.js';
+
 export interface CountOptions {
   /** Images that multiply-adds and activations are counted for. Default: 1. */
   readonly batch?: number;

@@ -91,8 +91,10 @@ export function mobileNetV2(options: MobileNetV2Options = {}): Model {
   x = convBnRelu6(net, `features.${block}`, x, { in: channels, out: last, kernel: 1 });
   const init = { kind: 'normal', std: 0.01 } as const;
   net.logits('classifier.1', net.globalAverage(x), { in: last, classes, init });
+  const published = divisor === 8 && stages === MOBILENETV2_STAGES && lastChannels === undefined;
   return net.model(
-    { arch: 'mobilenetv2', width, size, classes, seed, stem },
+    // Provenance promises that the registry can build the model again.
+    { arch: published ? 'mobilenetv2' : 'mobilenetv2-custom', width, size, classes, seed, stem },
     presetPreprocess(stem === 'cifar' ? 'cifar10' : 'imagenet', size),
   );
 }

@@ -1,0 +1,85 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { UsageError } from '../../src/base/errors.js';
+import { assetsFolder, buildModel, builtinCheckpoint, findEntry, ZOO } from '../../src/zoo/index.js';
+
+test('names are unique, and entries build what their defaults say', () => {
+  expect(new Set(ZOO.map((e) => e.name)).size).toBe(ZOO.length);
+  for (const entry of ZOO) {
+    for (const key of Object.keys(entry.defaults)) expect(entry.accepts).toContain(key);
+    const model = entry.build({ width: 0.1 });
+    const { size, classes } = entry.defaults;
+    expect(model.graph.inputs[0].type).toMatchObject({ shape: ['N', 3, size, size] });
+    expect(model.graph.outputs[0].type).toMatchObject({ shape: ['N', classes] });
+  }
+});
+
+test.each(['mobilenetv2', 'MobileNet_V2', 'mobilenet-v2'])('%s is MobileNetV2', (name) => {
+  expect(findEntry(name).family).toBe('MobileNetV2');
+});
+
+describe('refusals name what is wrong', () => {
+  test.each([
+    [() => findEntry('resnet21'), /no network 'resnet21'.*resnet20.*did you mean resnet20\?/s],
+    [() => findEntry('xyz'), /no network 'xyz' in the zoo; expected mobilenetv2, resnet20/],
+    [() => buildModel('resnet20', { stem: 'cifar' }), /resnet20 has no option 'stem'; expected width/],
+    [() => buildModel('mobilenetv2', { shortcut: 'A' }), /mobilenetv2 has no option 'shortcut'/],
+    [() => buildModel('mobilenetv2', { width: 0 }), /width; expected above 0 and at most 16; found 0/],
+    [() => buildModel('mobilenetv2', { width: Number.NaN }), /width/],
+    [() => buildModel('mobilenetv2', { width: 1e9 }), /width/],
+    [() => buildModel('resnet20', { size: 0 }), /size; expected an integer from 1 to 4096; found 0/],
+    [() => buildModel('resnet20', { classes: 1.5 }), /classes/],
+    [() => buildModel('resnet20', { classes: 1e12 }), /classes/],
+    [() => buildModel('resnet20', { seed: 0.5 }), /seed/],
+  ])('%#', (act, message) => {
+    expect(act).toThrow(UsageError);
+    expect(act).toThrow(message);
+  });
+});
+
+describe('built-in checkpoints', () => {
+  function assets(index: unknown): string {
+    const folder = mkdtempSync(join(tmpdir(), 'reparam-assets-'));
+    mkdirSync(join(folder, 'checkpoints'));
+    writeFileSync(join(folder, 'checkpoints', 'index.json'), JSON.stringify(index));
+    writeFileSync(join(folder, 'checkpoints', 'a.onnx'), '');
+    return folder;
+  }
+  const entry = { name: 'resnet20', file: 'a.onnx', dataset: 'shapes', command: 'reparam train …' };
+
+  test('are found by name', () => {
+    const folder = assets({ checkpoints: [entry] });
+    expect(builtinCheckpoint('ResNet-20', folder)).toEqual({
+      path: join(folder, 'checkpoints', 'a.onnx'),
+      dataset: 'shapes',
+      command: 'reparam train …',
+    });
+    expect(builtinCheckpoint('resnet32', folder)).toBeUndefined();
+    expect(builtinCheckpoint('resnet20', tmpdir())).toBeUndefined();
+  });
+
+  test('a missing file or a damaged index is an error that says what to do', () => {
+    expect(() =>
+      builtinCheckpoint('resnet20', assets({ checkpoints: [{ ...entry, file: 'b.onnx' }] })),
+    ).toThrow(/b\.onnx is missing\n {2}install reparam again/);
+    expect(() => builtinCheckpoint('resnet20', assets({ checkpoints: 3 }))).toThrow(/index\.json is damaged/);
+  });
+
+  test('the assets folder is beside package.json, from the sources and from dist', () => {
+    const root = new URL('../../', import.meta.url);
+    const folder = new URL('assets', root).pathname;
+    expect(assetsFolder()).toBe(folder);
+    expect(assetsFolder(new URL('dist/src/zoo/checkpoints.js', root).href)).toBe(folder);
+    expect(() => assetsFolder(pathToFileURL('/nowhere/x.js').href)).toThrow(/has no package\.json/);
+  });
+
+  test('every committed one is in the index and names a network of the zoo', () => {
+    for (const { name } of ZOO) {
+      const found = builtinCheckpoint(name);
+      if (found) expect(found.command).toContain('reparam');
+    }
+  });
+});
