@@ -1,0 +1,112 @@
+import type { GradientRule } from './rule.js';
+import {
+  clipGradient,
+  hardSigmoidGradient,
+  hardSwishGradient,
+  logSoftmaxGradient,
+  reluGradient,
+  sigmoidGradient,
+  softmaxGradient,
+  tanhGradient,
+} from './rules/activation.js';
+import {
+  addGradient,
+  divGradient,
+  expGradient,
+  mulGradient,
+  negGradient,
+  reciprocalGradient,
+  sqrtGradient,
+  subGradient,
+  sumGradient,
+} from './rules/arithmetic.js';
+import { convGradient } from './rules/conv.js';
+import { gemmGradient, matMulGradient } from './rules/linear.js';
+import { batchNormGradient, batchNormTrainGradient } from './rules/norm.js';
+import {
+  averagePoolGradient,
+  globalAveragePoolGradient,
+  maxPoolGradient,
+  reduceMeanGradient,
+  reduceSumGradient,
+} from './rules/pool.js';
+import {
+  castGradient,
+  concatGradient,
+  expandGradient,
+  identityGradient,
+  padGradient,
+  reshapeGradient,
+  sliceGradient,
+  transposeGradient,
+} from './rules/shape.js';
+
+/** Gradient rules by operator (ai.onnx, opset 20). */
+const rules = {
+  Add: addGradient,
+  AveragePool: averagePoolGradient,
+  BatchNormalization: batchNormGradient,
+  Cast: castGradient,
+  Clip: clipGradient,
+  Concat: concatGradient,
+  Conv: convGradient,
+  Div: divGradient,
+  Dropout: identityGradient,
+  Exp: expGradient,
+  Expand: expandGradient,
+  Flatten: reshapeGradient,
+  Gemm: gemmGradient,
+  GlobalAveragePool: globalAveragePoolGradient,
+  HardSigmoid: hardSigmoidGradient,
+  HardSwish: hardSwishGradient,
+  Identity: identityGradient,
+  LogSoftmax: logSoftmaxGradient,
+  MatMul: matMulGradient,
+  MaxPool: maxPoolGradient,
+  Mul: mulGradient,
+  Neg: negGradient,
+  Pad: padGradient,
+  Reciprocal: reciprocalGradient,
+  ReduceMean: reduceMeanGradient,
+  ReduceSum: reduceSumGradient,
+  Relu: reluGradient,
+  Reshape: reshapeGradient,
+  Sigmoid: sigmoidGradient,
+  Slice: sliceGradient,
+  Softmax: softmaxGradient,
+  Sqrt: sqrtGradient,
+  Squeeze: reshapeGradient,
+  Sub: subGradient,
+  Sum: sumGradient,
+  Tanh: tanhGradient,
+  Transpose: transposeGradient,
+  Unsqueeze: reshapeGradient,
+} satisfies Record<string, GradientRule>;
+
+export const GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Map<string, GradientRule>(
+  Object.entries(rules),
+);
+
+/** Rules of the internal operators that stand in the forward graph. */
+export const INTERNAL_GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Map([
+  ['BatchNormTrain', batchNormTrainGradient],
+]);
+
+/** Operators through which no gradient flows: their output does not change, or changes in steps, with their input. */
+export const CONSTANT_OPS: ReadonlySet<string> = new Set([
+  'ArgMax',
+  'ArgMin',
+  'Ceil',
+  'ConstantOfShape',
+  'Equal',
+  'Floor',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'Not',
+  'Round',
+  'Shape',
+  'Sign',
+  'Size',
+]);

@@ -1,0 +1,94 @@
+import { UnsupportedError } from '../../base/errors.js';
+import type { Preprocess } from '../../base/preprocess.js';
+import { cloneModel, eliminateDeadNodes, GraphBuilder, type Model, Tensor } from '../../onnx/index.js';
+import { logitsOf } from '../../reparam/index.js';
+import { type Engine, specialize, toInferenceMode } from '../../runtime/index.js';
+import { pixelInput } from '../step/input.js';
+import { onlyInput } from '../step/prepare.js';
+
+export interface Evaluator {
+  readonly classes: number;
+  /** Logits [batch·classes] and, where the model ends in one, the output after its Softmax. */
+  run(images: Uint8Array): Promise<{ readonly logits: Float32Array; readonly output: Float32Array }>;
+  release(): Promise<void>;
+}
+
+export interface EvaluatorOptions {
+  readonly engine: Engine;
+  readonly batch: number;
+  /** C, H, W. */
+  readonly image: readonly number[];
+  readonly preprocess: Preprocess;
+  readonly threads?: number;
+}
+
+/**
+ * A model ready to classify batches of pixels: inference form, batch fixed, normalization in the graph.
+ * @throws UnsupportedError for a model that has no single [N,classes] output
+ */
+export async function createEvaluator(source: Model, options: EvaluatorOptions): Promise<Evaluator> {
+  const { engine, batch, image } = options;
+  const copy = cloneModel(source);
+  toInferenceMode(copy);
+  classOutput(copy);
+  const input = onlyInput(copy);
+  const { model } = await specialize(copy, {
+    inputShapes: new Map([[input.name, [batch, ...image]]]),
+    engine,
+  });
+  const { graph } = model;
+  const { value: logits } = logitsOf(graph);
+  const output = graph.outputs[0];
+  const shape = logits.shape;
+  const classes = shape ? shape.slice(1).reduce((n, d) => n * d, 1) : 0;
+  if (!shape || shape[0] !== batch || shape[1] !== classes)
+    throw notClassifier(source, `'${output.name}' of shape [${shape?.join(', ') ?? '?'}]`);
+  const b = new GraphBuilder(graph, model.opset);
+  const network = graph.inputs.find((v) => v.name === input.name);
+  if (!network) throw new Error(`input '${input.name}' was lost`);
+  const pixels = pixelInput(b, network, [batch, ...image], options.preprocess);
+  // The same value twice is no legal output list.
+  if (logits !== output) graph.addOutput(logits);
+  eliminateDeadNodes(graph);
+  const session = await engine.session(
+    model,
+    options.threads === undefined ? {} : { threads: options.threads },
+  );
+  const names = { logits: logits.name, output: output.name };
+  return {
+    classes,
+    run: async (images) => {
+      const out = await session.run(new Map([[pixels.name, Tensor.uint8([batch, ...image], images)]]));
+      return { logits: floats(out.get(names.logits)), output: floats(out.get(names.output)) };
+    },
+    release: () => session.release(),
+  };
+}
+
+function floats(tensor: Tensor | undefined): Float32Array {
+  const data = tensor?.typed();
+  if (!(data instanceof Float32Array))
+    throw new UnsupportedError({
+      problem: 'the output of the model',
+      expected: 'float32',
+      found: tensor?.dataType ?? 'nothing',
+    });
+  return data;
+}
+
+function classOutput(model: Model): void {
+  if (model.graph.outputs.length !== 1)
+    throw notClassifier(
+      model,
+      `${model.graph.outputs.length} outputs: ${model.graph.outputs.map((v) => `'${v.name}'`).join(', ')}`,
+    );
+}
+
+function notClassifier(model: Model, found: string): UnsupportedError {
+  return new UnsupportedError({
+    problem: `${model.source ?? 'the model'} is no classifier, so it has no top-1`,
+    expected: 'one output of [N, classes]',
+    found,
+    hint: 'expand, fuse and verify work on it; eval and refocus need classes',
+  });
+}

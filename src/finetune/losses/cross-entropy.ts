@@ -1,0 +1,68 @@
+import type { GraphBuilder, Value } from '../../onnx/index.js';
+
+export interface LossNodes {
+  /** Mean over the batch, a scalar. */
+  readonly loss: Value;
+  /** d loss / d logits, in the logits' shape. */
+  readonly gradient: Value;
+  /** How many rows have their largest logit at the label, a float scalar. */
+  readonly correct: Value;
+}
+
+/**
+ * Softmax cross-entropy with label smoothing ε (Szegedy et al. 2016, arXiv 1512.00567), as torch.nn.CrossEntropyLoss:
+ *   q = (1 − ε)·onehot(label) + ε/K,  loss = −mean_n Σ_k q·log softmax(z),  d loss/dz = (softmax(z) − q) / N.
+ * Logits are shifted by their row maximum, so no exponential overflows.
+ * @param logits [N,K], or [N,K,1,…]
+ * @param label int32 [N]
+ */
+export function crossEntropy(
+  b: GraphBuilder,
+  logits: Value,
+  label: Value,
+  shape: readonly number[],
+  smoothing: number,
+): LossNodes {
+  return b.scope('loss', () => {
+    const [n, classes] = shape;
+    const rows = shape.length === 2 ? logits : b.op('Reshape', [logits, b.i64([n, classes])]);
+    const last = b.i64([1]);
+    const shifted = b.op('Sub', [rows, b.op('ReduceMax', [rows, last], { keepdims: 1 })]);
+    const exp = b.op('Exp', [shifted]);
+    const total = b.op('ReduceSum', [exp, last], { keepdims: 1 });
+    const logp = b.op('Sub', [shifted, b.op('Log', [total])]);
+    const range = b.op(
+      'Cast',
+      [
+        b.i64(
+          Array.from({ length: classes }, (_, i) => i),
+          [1, classes],
+        ),
+      ],
+      { to: 6 },
+    );
+    const hit = b.op('Cast', [b.op('Equal', [b.op('Reshape', [label, b.i64([n, 1])]), range])], { to: 1 });
+    const target =
+      smoothing === 0
+        ? hit
+        : b.op('Add', [b.op('Mul', [hit, b.f32(1 - smoothing)]), b.f32(smoothing / classes)]);
+    const each = b.op('ReduceSum', [b.op('Mul', [target, logp]), last], { keepdims: 0 });
+    const loss = b.op(
+      'Mul',
+      [b.op('ReduceSum', [each], { keepdims: 0 }), b.f32(-1 / n)],
+      {},
+      { name: 'value' },
+    );
+    const difference = b.op('Sub', [b.op('Div', [exp, total]), target]);
+    const gradient = b.op(
+      'Reshape',
+      [b.op('Mul', [difference, b.f32(1 / n)]), b.i64(shape)],
+      {},
+      { name: 'gradient' },
+    );
+    const best = b.op('Cast', [b.op('ArgMax', [rows], { axis: 1, keepdims: 0 })], { to: 6 });
+    const right = b.op('Cast', [b.op('Equal', [best, label])], { to: 1 });
+    const correct = b.op('ReduceSum', [right], { keepdims: 0 }, { name: 'correct' });
+    return { loss, gradient, correct };
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * BatchNormalization in training mode, in standard operators. Over the M values of a channel:
+ *   μ = Σ X / M,  D = X − μ,  v = Σ D² / M (two passes: no cancellation when |μ| ≫ σ),  i = 1/√(v + ε)
+ *   Y = γ·i·D + β
+ *   dβ = Σ dY,  dγ = i·Σ dY·D,  dX = γ·i·(dY − dβ/M − D·i·dγ/M)
+ * The per-channel affine maps are written as BatchNormalization with mean 0 and variance 1, one pass each.
+ * (BatchNormalization with training_mode=1 is not used: the CUDA provider refuses it, and its running variance is the
+ * biased one.)
+ */
+import type { GraphBuilder, Value } from '../../../onnx/index.js';
+import type { LoweringContext } from '../rule.js';
+
+const channelAxes = (rank: number): number[] =>
+  Array.from({ length: rank }, (_, i) => i).filter((i) => i !== 1);
+
+export function batchNormTrain(c: LoweringContext): readonly Value[] {
+  const { b, node, shape } = c;
+  const [x, gamma, beta] = [node.input(0), node.input(1), node.input(2)];
+  const dims = shape(x);
+  const axes = b.i64(channelAxes(dims.length));
+  const count = dims.reduce((n, d) => n * d, 1) / dims[1];
+  const mean = b.op('ReduceMean', [x, axes], { keepdims: 0 }, { name: 'mean' });
+  const centered = center(c, x, mean, dims);
+  const squares = b.op('ReduceSumSquare', [centered, axes], { keepdims: 0 });
+  const variance = b.op('Mul', [squares, b.f32(1 / count)], {}, { name: 'variance' });
+  const scale = b.op('Mul', [gamma, inverseDeviation(c, variance)]);
+  return [affine(b, centered, scale, beta, dims[1]), mean, variance];
+}
+
+export function batchNormTrainGrad(c: LoweringContext): readonly Value[] {
+  const { b, node, shape } = c;
+  const [dy, x, gamma, mean, variance] = [0, 1, 2, 3, 4].map((i) => node.input(i));
+  const dims = shape(x);
+  const axes = b.i64(channelAxes(dims.length));
+  const count = dims.reduce((n, d) => n * d, 1) / dims[1];
+  const centered = center(c, x, mean, dims);
+  const inverse = inverseDeviation(c, variance);
+  const dbeta = b.op('ReduceSum', [dy, axes], { keepdims: 0 });
+  const dgamma = b.op('Mul', [
+    inverse,
+    b.op('ReduceSum', [b.op('Mul', [dy, centered]), axes], { keepdims: 0 }),
+  ]);
+  const scale = b.op('Mul', [gamma, inverse]);
+  const perM = b.f32(-1 / count);
+  const ofCentered = b.op('Mul', [b.op('Mul', [scale, inverse]), b.op('Mul', [dgamma, perM])]);
+  const shift = b.op('Mul', [scale, b.op('Mul', [dbeta, perM])]);
+  const zero = b.f32(new Float32Array(dims[1]));
+  const dx = b.op('Add', [
+    affine(b, dy, scale, shift, dims[1]),
+    affine(b, centered, ofCentered, zero, dims[1]),
+  ]);
+  return [dx, dgamma, dbeta];
+}
+
+/** X − μ, which the forward and the backward pass share. */
+function center({ b, shared }: LoweringContext, x: Value, mean: Value, dims: readonly number[]): Value {
+  return shared(x, 'centered', () => {
+    const perChannel = b.i64(dims.map((d, i) => (i === 1 ? d : 1)));
+    return b.op('Sub', [x, b.op('Reshape', [mean, perChannel])], {}, { name: 'centered' });
+  });
+}
+
+function inverseDeviation({ b, node, shared }: LoweringContext, variance: Value): Value {
+  return shared(variance, 'inverse deviation', () => {
+    const epsilon = b.f32(node.float('epsilon', 1e-5));
+    return b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
+  });
+}
+
+/** scale·v + shift per channel, in one pass. */
+function affine(b: GraphBuilder, v: Value, scale: Value, shift: Value, channels: number): Value {
+  const zeros = b.f32(new Float32Array(channels));
+  const ones = b.f32(new Float32Array(channels).fill(1));
+  return b.op('BatchNormalization', [v, scale, shift, zeros, ones], { epsilon: { float: 0 } });
+}

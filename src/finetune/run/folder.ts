@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { InputError, UsageError } from '../../base/errors.js';
+import { fileError, writeFileAtomic } from '../../base/files.js';
+
+/** What identifies a run: two runs with equal records end with the same bytes. */
+export type RunRecord = Readonly<Record<string, unknown>>;
+
+/**
+ * Opens a run's folder. A new run writes `run.json`; a resumed one must have been started with the same options, model
+ * and data.
+ * @throws UsageError when the folder holds a run and this is no resume, or the other way round, or an option differs
+ */
+export async function openRunFolder(folder: string, record: RunRecord, resume: boolean): Promise<void> {
+  const path = join(folder, 'run.json');
+  if (!existsSync(path)) {
+    if (resume)
+      throw new UsageError({
+        problem: `--resume: ${folder} holds no run`,
+        hint: 'name the folder of the run with --out',
+      });
+    await mkdir(folder, { recursive: true }).catch((e) => {
+      throw fileError(folder, 'creating', e);
+    });
+    await writeFileAtomic(path, `${JSON.stringify(record, null, 2)}\n`);
+    return;
+  }
+  if (!resume)
+    throw new UsageError({
+      problem: `${folder} holds a run already`,
+      hint: 'go on with --resume, choose another --out, or remove the folder',
+    });
+  const before = await readJson(path);
+  const now: unknown = JSON.parse(JSON.stringify(record));
+  const changed = differences(before, now, '');
+  if (changed.length > 0)
+    throw new UsageError({
+      problem: `--resume: ${folder} was started with other options: ${changed.join('; ')}`,
+      hint: 'give the options of run.json, or start a new run with another --out',
+    });
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((e) => {
+    throw fileError(path, 'reading', e);
+  });
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InputError({
+      problem: `${path} is not JSON`,
+      hint: 'start a new run with another --out',
+      cause,
+    });
+  }
+}
+
+function isRecord(v: unknown): v is Record<string, unknown> {
+  return typeof v === 'object' && v !== null && !Array.isArray(v);
+}
+
+function differences(before: unknown, now: unknown, at: string): string[] {
+  if (isRecord(before) && isRecord(now))
+    return [...new Set([...Object.keys(before), ...Object.keys(now)])].flatMap((k) =>
+      differences(before[k], now[k], at ? `${at}.${k}` : k),
+    );
+  const [a, b] = [JSON.stringify(before), JSON.stringify(now)];
+  return a === b ? [] : [`${at} was ${a ?? 'not given'}, is ${b ?? 'not given'}`];
+}

@@ -1,0 +1,167 @@
+import type { Preprocess } from '../../base/preprocess.js';
+import { Loader, type TrainEval } from '../../data/index.js';
+import { cloneModel, type Model, type Tensor } from '../../onnx/index.js';
+import { constantOf, setConstant } from '../../reparam/index.js';
+import type { Engine } from '../../runtime/index.js';
+import type { Listener, Phase } from '../events.js';
+import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
+import type { Evaluation } from '../results.js';
+import { buildTrainStep, type TrainStep } from '../step/build.js';
+import { normalize } from '../step/input.js';
+import { onlyInput, prepareTraining } from '../step/prepare.js';
+import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
+import { chooseAugment } from './resolve.js';
+import { type TrainedPhase, trainPhase } from './trainer.js';
+
+export interface WorkbenchInit {
+  readonly engine: Engine;
+  readonly sets: TrainEval;
+  readonly preprocess: Preprocess;
+  readonly options: OptimOptions & DataOptions & RunOptions;
+  readonly listener: Listener;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Trains and evaluates models on one pair of data sets, with one set of options. */
+export class Workbench {
+  readonly init: WorkbenchInit;
+  /** Images per step: never more than the training set has. */
+  readonly batch: number;
+  /** [C, H, W] of the network input. */
+  readonly image: readonly [number, number, number];
+  readonly skipped = new Set<string>();
+  readonly #train: Loader;
+
+  constructor(init: WorkbenchInit) {
+    const { options, preprocess, sets, listener } = init;
+    this.init = init;
+    this.batch = Math.min(options.batch, sets.train.length);
+    if (this.batch < options.batch)
+      listener({
+        type: 'log',
+        level: 'warning',
+        message: `${sets.train.name} holds ${sets.train.length} images: steps of ${this.batch} instead of ${options.batch}`,
+      });
+    this.#train = new Loader(sets.train, {
+      preprocess,
+      seed: options.seed,
+      strict: options.strict,
+      ...(sets.train.storage === 'files' ? { workers: options.workers } : {}),
+      batch: this.batch,
+      augment: chooseAugment(options, sets.train),
+      shuffle: true,
+      dropLast: true,
+      fill: 'repeat',
+    });
+    const [, channels, height, width] = this.#train.shape;
+    this.image = [channels, height, width];
+  }
+
+  get stepsPerEpoch(): number {
+    return this.#train.steps;
+  }
+
+  /** The step graph that trains a model with this bench's options. */
+  async step(model: Model): Promise<TrainStep> {
+    const { engine, options, preprocess } = this.init;
+    const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
+    return buildTrainStep(prepared, { ...options, preprocess });
+  }
+
+  /** Trains a copy of a model; the copy holds the weights as they left the engine. */
+  async train(
+    phase: Phase,
+    model: Model,
+    epochs: number,
+  ): Promise<TrainedPhase & { readonly model: Model; readonly step: TrainStep }> {
+    const { engine, options, listener, signal } = this.init;
+    const step = await this.step(model);
+    const trained = await trainPhase({
+      phase,
+      engine,
+      step,
+      loader: this.#train,
+      options: { ...options, epochs },
+      folder: options.out,
+      resume: options.resume,
+      checkpointEvery: options.checkpointEvery,
+      listener,
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...(signal ? { signal } : {}),
+    });
+    for (const s of trained.skipped) this.skipped.add(s);
+    return { ...trained, step, model: withWeights(model, trained.weights) };
+  }
+
+  /** Evaluates models in one pass over the evaluation set. */
+  async evaluate<Name extends string>(
+    models: Readonly<Record<Name, Model>>,
+    each?: (batch: BatchOutputs) => void,
+  ): Promise<Readonly<Record<Name, Evaluation>>> {
+    const { engine, preprocess, listener, signal, options, sets } = this.init;
+    const { batch, strict, workers, threads } = options;
+    return evaluateSet(
+      models,
+      {
+        engine,
+        set: sets.eval,
+        preprocess,
+        batch,
+        strict,
+        workers,
+        listener: (event) => {
+          if (event.type === 'skipped') this.skipped.add(event.file);
+          listener(event);
+        },
+        ...(threads === undefined ? {} : { threads }),
+        ...(signal ? { signal } : {}),
+      },
+      each,
+    );
+  }
+
+  /** The network's own float inputs for the first `images` images of a shuffled epoch, without augmentation. */
+  async *networkInputs(model: Model, images: number): AsyncGenerator<ReadonlyMap<string, Tensor>> {
+    const { options, preprocess, sets } = this.init;
+    const { name, type } = onlyInput(model);
+    const fixed = type?.kind === 'tensor' ? type.shape?.[0] : undefined;
+    const loader = new Loader(sets.train, {
+      preprocess,
+      // A file may fix its batch, often at 1.
+      batch: typeof fixed === 'number' ? fixed : this.batch,
+      seed: options.seed,
+      shuffle: true,
+      dropLast: true,
+      fill: 'repeat',
+      ...(sets.train.storage === 'files' ? { workers: options.workers } : {}),
+    });
+    try {
+      let seen = 0;
+      for await (const batch of loader.epoch(0)) {
+        yield new Map([[name, normalize(batch.images, loader.shape, preprocess)]]);
+        seen += batch.count;
+        if (seen >= images) return;
+      }
+    } finally {
+      await loader.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#train.close();
+  }
+}
+
+/** A copy of a model with other constants. */
+export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>): Model {
+  const copy = cloneModel(model);
+  const left = new Set(weights.keys());
+  for (const value of [...copy.graph.values()]) {
+    const tensor = weights.get(value.name);
+    if (!tensor || !constantOf(value)) continue;
+    setConstant(value, tensor);
+    left.delete(value.name);
+  }
+  if (left.size > 0) throw new Error(`no constant of these names in the model: ${[...left].join(', ')}`);
+  return copy;
+}

@@ -1,0 +1,100 @@
+import { UnsupportedError } from '../../base/errors.js';
+import { cloneModel, type Model, type Tensor, upgradeOpset, Value } from '../../onnx/index.js';
+import { constantOf, logitsOf, trainables } from '../../reparam/index.js';
+import type { Engine } from '../../runtime/index.js';
+import { specialize, toInferenceMode } from '../../runtime/index.js';
+
+/** The opset of training graphs: the newest whose kernels the WebGPU provider still has. */
+export const TRAINING_OPSET = 20;
+
+export interface PrepareOptions {
+  readonly batch: number;
+  /** C, H, W of the network input. */
+  readonly image: readonly number[];
+  /** Runs what shape inference cannot. */
+  readonly engine: Engine;
+}
+
+export interface Parameter {
+  /** A graph input of the prepared model, named as the initializer it was. */
+  readonly value: Value;
+  readonly initial: Tensor;
+}
+
+/** A network with a fixed batch, static shapes, canonical operators and its parameters as graph inputs. */
+export interface Prepared {
+  readonly model: Model;
+  readonly batch: number;
+  /** The float network input [N,C,H,W]. */
+  readonly input: Value;
+  /** [N,K] or [N,K,1,1]: before a trailing Softmax. */
+  readonly logits: Value;
+  readonly parameters: readonly Parameter[];
+}
+
+/** Copies a model and brings it to the form that training builds on. @throws UnsupportedError, ModelError */
+export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
+  const model = cloneModel(source);
+  toInferenceMode(model);
+  const parameters: { name: string; initial: Tensor }[] = [];
+  for (const value of trainables(model).trainable) {
+    const initial = constantOf(value);
+    if (!initial) continue;
+    if (initial.dataType !== 'float32')
+      throw new UnsupportedError({
+        problem: `cannot train '${value.name}'`,
+        expected: 'float32 weights',
+        found: initial.dataType,
+        hint: 'convert the model to float32 first',
+      });
+    parameters.push({ name: value.name, initial });
+    makeInput(model, value);
+  }
+  const names = new Set(parameters.map((p) => p.name));
+  const input = onlyInput(model, names);
+  const shape = [options.batch, ...options.image];
+  const special = await specialize(model, {
+    inputShapes: new Map([[input.name, shape]]),
+    engine: options.engine,
+  });
+  upgradeOpset(special.model, TRAINING_OPSET);
+  const graph = special.model.graph;
+  const byName = new Map(graph.inputs.map((v) => [v.name, v]));
+  const find = (name: string): Value => {
+    const value = byName.get(name);
+    if (!value) throw new Error(`'${name}' was lost while the model was prepared`);
+    return value;
+  };
+  return {
+    model: special.model,
+    batch: options.batch,
+    input: find(input.name),
+    logits: logitsOf(graph).value,
+    parameters: parameters.map((p) => ({ value: find(p.name), initial: p.initial })),
+  };
+}
+
+/** Makes a constant a graph input of the same name. */
+function makeInput({ graph }: Model, value: Value): void {
+  const { producer } = value;
+  if (!producer) {
+    if (!value.isInput) graph.addInput(value);
+    graph.removeInitializer(value);
+    return;
+  }
+  const input = graph.addInput(new Value(value.name, value.type));
+  graph.replaceUses(value, input);
+  graph.removeNode(producer);
+}
+
+/** The image input. @throws UnsupportedError when the model has several inputs */
+export function onlyInput(model: Model, except: ReadonlySet<string> = new Set()): Value {
+  const inputs = model.graph.requiredInputs.filter((v) => !except.has(v.name));
+  if (inputs.length !== 1)
+    throw new UnsupportedError({
+      problem: `${model.source ?? 'the model'} has ${inputs.length} inputs`,
+      expected: 'one image input',
+      found: inputs.map((v) => `'${v.name}'`).join(', '),
+    });
+  return inputs[0];
+}

@@ -1,0 +1,116 @@
+import { join } from 'node:path';
+import { UsageError } from '../base/errors.js';
+import { PREPROCESS_KEY } from '../base/preprocess.js';
+import { openTrainEval, type TrainEval } from '../data/index.js';
+import { type Model, saveModel } from '../onnx/index.js';
+import { fuse } from '../reparam/index.js';
+import { createEngine } from '../runtime/index.js';
+import { buildModel, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
+import type { Listener } from './events.js';
+import type { TrainOptions } from './options.js';
+import type { Evaluation } from './results.js';
+import { openRunFolder } from './run/folder.js';
+import { runRecord } from './run/record.js';
+import { loadChecked, resolvePreprocess } from './run/resolve.js';
+import { restoreFoldedNorms } from './run/restore.js';
+import { median } from './run/trainer.js';
+import { Workbench } from './run/workbench.js';
+
+export interface TrainReport {
+  readonly model: string;
+  readonly data: {
+    readonly train: string;
+    readonly eval: string;
+    readonly how: string;
+    readonly coincide: boolean;
+    readonly skipped: readonly string[];
+  };
+  readonly seed: number;
+  readonly epochs: number;
+  readonly device: string;
+  readonly engine: string;
+  readonly lowering: string;
+  readonly results: { readonly trained: Evaluation };
+  readonly stepMilliseconds: { readonly median: number; readonly count: number };
+  readonly files: { readonly trained: string };
+}
+
+/**
+ * Trains a network as it is: a zoo architecture from random weights, or an ONNX file from its own.
+ * What `reparam train` does; writes `trained.onnx` into the run folder.
+ */
+export async function runTrain(
+  options: TrainOptions,
+  listener: Listener,
+  signal?: AbortSignal,
+): Promise<TrainReport> {
+  const sets = await openTrainEval({ ...dataOf(options), seed: options.seed });
+  const model = await startingModel(options, sets);
+  const preprocess = await resolvePreprocess(model, options.preprocess);
+  await openRunFolder(options.out, await runRecord('train', { ...options }, model, sets), options.resume);
+  const engine = await createEngine({ device: options.device });
+  try {
+    const bench = new Workbench({ engine, sets, preprocess, options, listener, signal });
+    try {
+      const base = await restoreFoldedNorms(model, bench, listener);
+      const trained = await bench.train('train', base, options.epochs);
+      const { model: result } = fuse(trained.model);
+      result.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
+      if (isUntrained(result)) markTrained(result);
+      const { model: accuracy } = await bench.evaluate({ model: result });
+      const path = join(options.out, 'trained.onnx');
+      await saveModel(result, path);
+      return {
+        model: options.model,
+        data: {
+          train: sets.train.name,
+          eval: sets.eval.name,
+          how: sets.how,
+          coincide: sets.coincide,
+          skipped: [...bench.skipped],
+        },
+        seed: options.seed,
+        epochs: options.epochs,
+        device: engine.device,
+        engine: engine.name,
+        lowering: trained.step.lowering,
+        results: { trained: accuracy },
+        stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
+        files: { trained: path },
+      };
+    } finally {
+      await bench.close();
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+function dataOf(options: TrainOptions): { data?: string; train?: string; eval?: string } {
+  const { data, train, eval: evaluation } = options;
+  if (data === undefined && train === undefined)
+    throw new UsageError({
+      problem: 'train needs labelled images',
+      expected: '--data SPEC, or --train SPEC and --eval SPEC',
+    });
+  return { ...(data && { data }), ...(train && { train }), ...(evaluation && { eval: evaluation }) };
+}
+
+/** A zoo architecture built for the data, or the file. */
+async function startingModel(options: TrainOptions, sets: TrainEval): Promise<Model> {
+  const name = plainName(options.model);
+  if (!ZOO.some((e) => e.name === name)) {
+    if (options.width !== undefined || options.classes !== undefined)
+      throw new UsageError({
+        problem: '--width and --classes are for zoo names',
+        found: `--model ${options.model}`,
+      });
+    return loadChecked(options.model);
+  }
+  return buildModel(name, {
+    seed: options.seed,
+    classes: options.classes ?? sets.train.classes,
+    ...(options.width === undefined ? {} : { width: options.width }),
+    ...(options.size === undefined ? {} : { size: options.size }),
+  });
+}

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
+import { prepareTraining } from '../../src/finetune/step/prepare.js';
+import { loadModel, Tensor } from '../../src/onnx/index.js';
+import { createEngine, type Engine } from '../../src/runtime/index.js';
+import { type ArrayData, readSafetensors } from '../support/arrays.js';
+import { difference, expectClose, relativeL2 } from '../support/close.js';
+import { golden, goldenTest, haveGoldens } from '../support/goldens.js';
+
+/** The networks of the goldens whose operators, loss and optimizer this step has. */
+const NETS = [
+  'convs',
+  'mbv2_bn_relu6',
+  'resnet_nesterov',
+  'repvgg',
+  'pools',
+  'se_split_shuffle',
+  'mbv3_label_smoothing',
+];
+
+interface Info {
+  readonly input_shape: number[];
+  readonly optimizer: {
+    lr: number;
+    momentum?: number;
+    weight_decay?: number;
+    nesterov?: boolean;
+    kind: string;
+  };
+  readonly loss: { kind: string; label_smoothing?: number };
+  readonly parameters: string[];
+  readonly buffers: string[];
+  readonly zero_gradients?: string[];
+}
+
+function floats(a: ArrayData | undefined): Float32Array | Float64Array {
+  if (a?.data instanceof Float32Array || a?.data instanceof Float64Array) return a.data;
+  throw new Error('no such float tensor in the goldens');
+}
+
+let engine: Engine;
+if (haveGoldens) {
+  beforeAll(async () => {
+    engine = await createEngine();
+  });
+  afterAll(() => engine.close());
+}
+
+describe('a train step against PyTorch', () => {
+  for (const net of NETS)
+    goldenTest(net, async () => {
+      const folder = (file: string): string => golden('train-step', net, file);
+      const info: Info = JSON.parse(readFileSync(folder('info.json'), 'utf8'));
+      expect(info.optimizer.kind).toBe('sgd');
+      const gold = readSafetensors(folder('golden.safetensors'));
+      const gold64 = readSafetensors(folder('golden64.safetensors'));
+      const data = readSafetensors(folder('batch.safetensors'));
+      const model = await loadModel(folder('forward_train.onnx'));
+      const [batch, ...image] = info.input_shape;
+      const prepared = await prepareTraining(model, { batch, image, engine });
+      const step = buildTrainStep(prepared, {
+        momentum: info.optimizer.momentum ?? 0,
+        nesterov: info.optimizer.nesterov ?? false,
+        weightDecay: info.optimizer.weight_decay ?? 0,
+        decayAll: true,
+        labelSmoothing: info.loss.label_smoothing ?? 0,
+        bn: 'train',
+        probes: true,
+      });
+      expect(
+        step.model.graph.nodes.every((n) => n.domain === ''),
+        'standard operators only',
+      ).toBe(true);
+      expect(
+        step.state
+          .filter((s) => s.kind === 'parameter')
+          .map((s) => s.name)
+          .sort(),
+      ).toEqual([...info.parameters].sort());
+      const labels = data.get('labels');
+      if (!(labels?.data instanceof BigInt64Array)) throw new Error('labels');
+      const feeds = new Map([
+        [step.image, Tensor.float32(info.input_shape, Float32Array.from(floats(data.get('input'))))],
+        [step.label, Tensor.int32([batch], Array.from(labels.data, Number))],
+        [step.lr, Tensor.float32([], [info.optimizer.lr])],
+      ]);
+      const session = await engine.stepSession(step.model, {
+        state: step.state,
+        initial: new Map(step.state.map((s) => [s.input, s.initial])),
+        fetch: [...step.fetch, ...step.probes.values()],
+      });
+      const losses: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        const out = await session.step(feeds);
+        losses.push(Number(out.get(step.loss)?.typed()[0]));
+        if (i === 0) checkFirst(step, out, gold, gold64, new Set(info.zero_gradients));
+      }
+      expectClose(
+        losses,
+        Array.from(floats(gold.get('losses'))).slice(0, 5),
+        { absolute: 1e-5, relative: 1e-5 },
+        'losses',
+      );
+      const state = await session.readState();
+      for (const s of step.state) {
+        if (s.kind === 'momentum') continue;
+        const got = state.get(s.input)?.typed();
+        if (!(got instanceof Float32Array)) throw new Error(s.name);
+        // The README's bound for five SGD steps: float32 against float64 is at most 6e-6.
+        expectClose(
+          got,
+          floats(gold.get(`after5.${s.name}`)),
+          { absolute: 1e-5, relative: 1e-5 },
+          `after 5 steps: ${s.name}`,
+        );
+      }
+      await session.release();
+    });
+});
+
+function checkFirst(
+  step: TrainStep,
+  out: ReadonlyMap<string, Tensor>,
+  gold: ReadonlyMap<string, ArrayData>,
+  gold64: ReadonlyMap<string, ArrayData>,
+  zero: ReadonlySet<string>,
+): void {
+  for (const [name, output] of step.probes) {
+    const key =
+      name === 'logits' ? 'step1.logits' : name === step.image ? 'step1.grad_input' : `step1.grad.${name}`;
+    const got = out.get(output)?.typed();
+    if (!(got instanceof Float32Array)) throw new Error(name);
+    const torch = floats(gold.get(key));
+    expectClose(got, torch, { absolute: 2e-5, relative: 1e-4 }, key);
+    const exact = gold64.get(key);
+    if (!exact || zero.has(name)) continue;
+    const ours = relativeL2(got, floats(exact));
+    const theirs = relativeL2(torch, floats(exact));
+    // At most four times PyTorch's own distance to float64, with a floor of 1e-6.
+    expect(ours, `${key}: relative L2 distance to float64 (PyTorch: ${theirs})`).toBeLessThanOrEqual(
+      Math.max(4 * theirs, 1e-6),
+    );
+    expect(Number.isFinite(difference(got, torch).max)).toBe(true);
+  }
+}

@@ -1,0 +1,110 @@
+import { expect } from 'vitest';
+import { randomFor } from '../../src/base/random.js';
+import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
+import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { lower } from '../../src/finetune/lowering/lower.js';
+import { portable } from '../../src/finetune/lowering/portable/index.js';
+import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
+import { inferNode } from '../../src/onnx/infer/index.js';
+import { evaluate, type RefTensor } from '../../src/runtime/reference/index.js';
+
+export interface GradientCase {
+  /** Inputs by name: dims, and optionally how to draw a value (default: standard normal). */
+  readonly inputs: Readonly<Record<string, Draw | readonly number[]>>;
+  /** Emits the function; the gradient by every input is checked. */
+  readonly build: (b: GraphBuilder, inputs: Readonly<Record<string, Value>>) => Value;
+  /** Largest allowed |analytic − numeric| relative to the gradient's largest value. */
+  readonly tolerance?: number;
+}
+
+export interface Draw {
+  readonly dims: readonly number[];
+  readonly value: (normal: () => number, index: number) => number;
+}
+
+const real = (dims: readonly number[], data: Float64Array): RefTensor => ({
+  dataType: 'float64',
+  dims,
+  data,
+});
+
+/**
+ * Compares autodiff and the portable lowering with central differences: the scalar is Σ r·f(x) with fixed random r,
+ * everything evaluated in float64 by the reference interpreter.
+ */
+export function checkGradients(name: string, test: GradientCase): void {
+  const random = randomFor('gradcheck', name);
+  const graph = new Graph('test');
+  const values: Record<string, Value> = {};
+  const feeds = new Map<string, RefTensor>();
+  for (const [key, given] of Object.entries(test.inputs)) {
+    const draw: Draw = 'dims' in given ? given : { dims: given, value: (normal) => normal() };
+    values[key] = graph.addInput(key, tensorType('float32', draw.dims));
+    const data = Float64Array.from({ length: sizeOf(draw.dims) }, (_, i) =>
+      draw.value(() => random.normal(), i),
+    );
+    feeds.set(key, real(draw.dims, data));
+  }
+  const model = new Model(graph, 20, 9);
+  const b = new GraphBuilder(graph, 20, {
+    infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
+  });
+  const y = test.build(b, values);
+  const dims = y.shape;
+  if (!dims) throw new Error(`${name}: the shape of the output is not known`);
+  const r = Float32Array.from({ length: sizeOf(dims) }, () => random.normal());
+  const seed = b.constant(Tensor.float32(dims, r));
+  const gradients = differentiate(b, new Map([[y, seed]]), Object.values(values));
+  graph.addOutput(b.op('ReduceSum', [b.op('Mul', [y, seed])], { keepdims: 0 }));
+  const keys = Object.keys(values);
+  for (const key of keys) {
+    const g = gradients.get(values[key]);
+    if (!g) throw new Error(`${name}: no gradient of ${key}`);
+    graph.addOutput(b.op('Identity', [g], {}, { name: `gradient/${key}` }));
+  }
+  lower(b, portable);
+  expect(
+    graph.nodes.filter((n) => n.domain !== '').map((n) => n.opType),
+    'standard operators only',
+  ).toEqual([]);
+  const names = graph.outputs.map((v) => v.name);
+  const analytic = evaluate(model, feeds);
+  const scalar = (changed: ReadonlyMap<string, RefTensor>): number =>
+    Number(evaluate(model, changed, { fetch: [graph.outputs[0]] }).get(names[0])?.data[0]);
+  keys.forEach((key, k) => {
+    const input = feeds.get(key);
+    const result = analytic.get(names[k + 1]);
+    if (!input || !result) throw new Error(`${name}: ${key} is missing`);
+    expect(result.dims, `${name}: dims of the gradient of ${key}`).toEqual(input.dims);
+    const own = Float64Array.from(input.data as Float64Array);
+    const numeric = own.map((v, i) => {
+      const h = 1e-5;
+      const at = (x: number): number => {
+        const copy = Float64Array.from(own);
+        copy[i] = x;
+        return scalar(new Map([...feeds, [key, real(input.dims, copy)]]));
+      };
+      return (at(v + h) - at(v - h)) / (2 * h);
+    });
+    const scale = numeric.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-3);
+    const tolerance = (test.tolerance ?? 1e-7) * scale;
+    for (let i = 0; i < numeric.length; i++)
+      if (!(Math.abs(Number(result.data[i]) - numeric[i]) <= tolerance))
+        expect.fail(
+          `${name}: gradient of ${key}[${i}] is ${result.data[i]}, central difference ${numeric[i]} (allowed ${tolerance})`,
+        );
+  });
+}
+
+/** Values away from the given kinks by at least 0.05, so that a central difference sees one side. */
+export function offKinks(dims: readonly number[], kinks: readonly number[], spread = 2): Draw {
+  return {
+    dims,
+    value: (normal) => {
+      for (;;) {
+        const v = normal() * spread;
+        if (kinks.every((k) => Math.abs(v - k) > 0.05)) return v;
+      }
+    },
+  };
+}
