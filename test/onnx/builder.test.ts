@@ -47,7 +47,7 @@ describe('names', () => {
     const began = performance.now();
     let y = x;
     for (let i = 0; i < 20_000; i++) y = b.op('Add', [y, b.f32(i % 7)]);
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(5000);
     expect(new Set(graph.nodes.map((n) => n.name)).size).toBe(20_000);
     expect(graph.initializers.size).toBe(7);
   });
