@@ -1,4 +1,4 @@
-/** Attributes of the normalizations, with the defaults of the specification. */
+/** Attributes of the normalizations, with the defaults of the specification, which are float32. */
 import type { Node } from '../ir/node.js';
 import { refuse } from './fail.js';
 
@@ -16,8 +16,8 @@ export interface BatchNormAttributes {
 export function batchNormAttributes(node: Node, opset: number): BatchNormAttributes {
   const named = node.outputs.filter((o) => o.name !== '').length;
   return {
-    epsilon: node.float('epsilon', 1e-5),
-    momentum: node.float('momentum', 0.9),
+    epsilon: node.float('epsilon', Math.fround(1e-5)),
+    momentum: node.float('momentum', Math.fround(0.9)),
     training: opset >= 14 ? node.int('training_mode', 0) !== 0 : named > 1,
     spatial: opset >= 9 || node.int('spatial', 1) !== 0,
   };
@@ -25,19 +25,19 @@ export function batchNormAttributes(node: Node, opset: number): BatchNormAttribu
 
 /** InstanceNormalization (6, 22): X [N,C,…], scale, bias [C]. */
 export function instanceNormAttributes(node: Node): { readonly epsilon: number } {
-  return { epsilon: node.float('epsilon', 1e-5) };
+  return { epsilon: node.float('epsilon', Math.fround(1e-5)) };
 }
 
 /** LayerNormalization (17): over the axes from `axis` on; scale and bias broadcast to them. */
 export function layerNormAttributes(node: Node): { readonly axis: number; readonly epsilon: number } {
-  return { axis: node.int('axis', -1), epsilon: node.float('epsilon', 1e-5) };
+  return { axis: node.int('axis', -1), epsilon: node.float('epsilon', Math.fround(1e-5)) };
 }
 
 /** GroupNormalization: scale and bias are per group in opset 18, per channel from 21. */
 export function groupNormAttributes(node: Node): { readonly groups: number; readonly epsilon: number } {
   const groups = node.int('num_groups', 0);
   if (groups < 1) refuse(node, 'attribute num_groups', 'at least 1', `${groups}`);
-  return { groups, epsilon: node.float('epsilon', 1e-5) };
+  return { groups, epsilon: node.float('epsilon', Math.fround(1e-5)) };
 }
 
 /** LRN (1, 13): y = x / (bias + alpha / size · Σ x²) ^ beta, the sum over `size` neighbouring channels. */
@@ -51,7 +51,7 @@ export function lrnAttributes(node: Node): {
   if (size < 1) refuse(node, 'attribute size', 'at least 1', `${size}`);
   return {
     size,
-    alpha: node.float('alpha', 1e-4),
+    alpha: node.float('alpha', Math.fround(1e-4)),
     beta: node.float('beta', 0.75),
     bias: node.float('bias', 1),
   };

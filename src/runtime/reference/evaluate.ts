@@ -5,7 +5,7 @@
 import { ModelError, UnsupportedError, UsageError } from '../../base/errors.js';
 import { type Graph, type Model, type Node, readsOf, type Value } from '../../onnx/index.js';
 import { Call } from './call.js';
-import { isRefOp, REF_OPS, RULES } from './rules.js';
+import { isRefOp, isRefused, REF_OPS, REFUSED, RULES } from './rules.js';
 import { fromTensor, isFloatType, isReal, type RefTensor, TooLarge } from './tensor.js';
 
 /** What an evaluation needs to know beside the values; a {@link Model} is one. */
@@ -130,7 +130,7 @@ function evaluateNode(call: Call): readonly RefTensor[] {
   const { node } = call;
   if (node.domain !== '' || !isRefOp(node.opType))
     throw new UnsupportedError({
-      problem: `${node.describe()}: the reference interpreter has no rule for this op`,
+      problem: `${node.describe()}: the reference interpreter has no rule for this op${reason(node)}`,
       expected: `one of ${REF_OPS.join(', ')}`,
       found: node.domain ? `${node.domain}.${node.opType}` : node.opType,
     });
@@ -144,6 +144,10 @@ function evaluateNode(call: Call): readonly RefTensor[] {
       });
     throw e;
   }
+}
+
+function reason(node: Node): string {
+  return node.domain === '' && isRefused(node.opType) ? `: ${REFUSED[node.opType]}` : '';
 }
 
 interface Step {

@@ -15,6 +15,7 @@ export {
   type RefTensor,
   type RefType,
   realTensor,
+  toNumbers,
   toTensor,
   type Uint64Tensor,
 } from './tensor.js';

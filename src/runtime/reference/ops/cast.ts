@@ -2,7 +2,8 @@
  * Cast: float16 and bfloat16 round to nearest, ties to even; float32 and float64 stay real numbers (the interpreter
  * does not round to them); integers drop the fraction and wrap; bool is "not zero".
  */
-import { dataTypeOf } from '../../../onnx/index.js';
+import { UnsupportedError } from '../../../base/errors.js';
+import { castTo as castType } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import {
   isRealType,
@@ -24,18 +25,16 @@ export function castTo(t: RefTensor, dataType: RefType): RefTensor {
   return { dataType, dims, data: roundToType(dataType, wrapInteger(dataType, numbers)) };
 }
 
-export const cast: RefRule = (call) => [castTo(call.input(0), target(call))];
+export const cast: RefRule = (call) => [castTo(call.input(0), refTypeOf(call, 'to'))];
 
 export const castLike: RefRule = (call) => [castTo(call.input(0), call.input(1).dataType)];
 
-function target(call: Call): RefType {
-  const code = call.node.int('to', 0);
-  const type = dataTypeOf(code);
-  if (type === 'int64' || type === 'uint64') return type;
-  if (type && isRealType(type)) return type;
-  return call.fail(
-    'attribute to',
-    'a numeric type of 8 bits or more, other than float8 and complex',
-    type ?? `${code}`,
-  );
+/** The element type in an attribute. */
+export function refTypeOf(call: Call, name: string): RefType {
+  const type = castType(call.node, name);
+  if (type === 'int64' || type === 'uint64' || isRealType(type)) return type;
+  throw new UnsupportedError({
+    problem: `${call.node.describe()}: type ${type} in the reference interpreter`,
+    expected: 'a numeric type of 8 bits or more, other than float8 and complex',
+  });
 }

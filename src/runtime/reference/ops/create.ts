@@ -2,7 +2,8 @@
 import { constantValue } from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
-import { checkedSize, fromTensor, isReal, produce, toNumbers, zeros } from '../tensor.js';
+import { checkedSize, fromTensor, isReal, produce, realTensor, toNumbers, zeros } from '../tensor.js';
+import { castTo, refTypeOf } from './cast.js';
 
 export const constant: RefRule = (call) => [
   fromTensor(
@@ -94,4 +95,16 @@ export const cumSum: RefRule = (call) => {
     }
   }
   return [y];
+};
+
+/** Ones on diagonal k of a matrix of the input's dims. */
+export const eyeLike: RefRule = (call) => {
+  const x = call.input(0);
+  if (x.dims.length !== 2) call.fail('input', 'a matrix', `[${x.dims}]`);
+  const k = call.node.int('k', 0);
+  const dataType = call.node.attributes.has('dtype') ? refTypeOf(call, 'dtype') : x.dataType;
+  const [rows, columns] = x.dims;
+  const ones = new Float64Array(rows * columns);
+  for (let row = Math.max(0, -k); row < Math.min(rows, columns - k); row++) ones[row * columns + row + k] = 1;
+  return [castTo(realTensor(x.dims, ones), dataType)];
 };

@@ -142,3 +142,38 @@ function scatter(call: Call, x: RefTensor, places: Int32Array, updates: RefTenso
     for (let i = 0; i < places.length; i++) y.data[places[i]] = big(y.data[places[i]], updates.data[i]);
   return y;
 }
+
+/** The slices of an axis (or, without one, the elements) where the condition holds. */
+export const compress: RefRule = (call) => {
+  const x = call.input(0);
+  const kept = call.integers(1).flatMap((v, i) => (v === 0 ? [] : [i]));
+  const along = call.node.attributes.has('axis');
+  const axis = along ? call.axis(call.node.int('axis', 0), x.dims.length) : 0;
+  const dims = along ? x.dims : [x.data.length];
+  const last = kept.at(-1) ?? -1;
+  if (last >= dims[axis]) call.fail('condition', `at most ${dims[axis]} elements`, `one true at ${last}`);
+  const inner = stridesOf(dims)[axis];
+  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const at = new Int32Array(outer * kept.length * inner);
+  let i = 0;
+  for (let o = 0; o < outer; o++)
+    for (const k of kept) for (let j = 0; j < inner; j++) at[i++] = (o * dims[axis] + k) * inner + j;
+  return [
+    select(
+      x,
+      dims.map((d, a) => (a === axis ? kept.length : d)),
+      at,
+    ),
+  ];
+};
+
+/** Coordinates of the elements that are not 0, one column each: int64 [rank, count]. */
+export const nonZero: RefRule = (call) => {
+  const x = call.input(0);
+  const found: number[] = [];
+  for (let i = 0; i < x.data.length; i++) if (Number(x.data[i]) !== 0) found.push(i);
+  const coordinates = stridesOf(x.dims).flatMap((s, d) =>
+    found.map((i) => BigInt(Math.floor(i / s) % x.dims[d])),
+  );
+  return [{ dataType: 'int64', dims: [x.dims.length, found.length], data: BigInt64Array.from(coordinates) }];
+};

@@ -11,6 +11,7 @@ import {
 import type { RefRule } from '../call.js';
 import { expandTo, stridesOf } from '../strides.js';
 import { type RealTensor, realTensor, toNumbers, zeros } from '../tensor.js';
+import { gatherRows } from './reduce.js';
 
 interface Moments {
   readonly mean: Float64Array;
@@ -114,5 +115,57 @@ export const lrn: RefRule = (call) => {
         y.data[i] = x.data[i] / (bias + (alpha / size) * squares) ** beta;
       }
     }
+  return [y];
+};
+
+/** y = scale · x / √(mean x² + ε) over the axes from `axis` on. */
+export const rmsNormalization: RefRule = (call) => {
+  const x = call.real(0);
+  const axis = call.axis(call.node.int('axis', -1), x.dims.length);
+  const epsilon = call.node.float('epsilon', Math.fround(1e-5));
+  const length = x.dims.slice(axis).reduce((a, b) => a * b, 1);
+  const scale = toNumbers(expandTo(call.real(1), x.dims));
+  const y = zeros(x.dataType, x.dims);
+  for (let from = 0; from < y.data.length; from += length) {
+    let squares = 0;
+    for (let i = from; i < from + length; i++) squares += x.data[i] ** 2;
+    const root = Math.sqrt(squares / length + epsilon);
+    for (let i = from; i < from + length; i++) y.data[i] = (x.data[i] / root) * scale[i];
+  }
+  return [y];
+};
+
+/** x / ‖x‖_p along an axis (p 1 or 2); a zero vector stays one. */
+export const lpNormalization: RefRule = (call) => {
+  const x = call.real(0);
+  const axis = call.axis(call.node.int('axis', -1), x.dims.length);
+  const p = call.node.int('p', 2);
+  if (p !== 1 && p !== 2) call.fail('attribute p', '1 or 2', `${p}`);
+  const { rows, count } = gatherRows(x.dims, [axis]);
+  const y = zeros(x.dataType, x.dims);
+  for (let from = 0; from < rows.length; from += count) {
+    let sum = 0;
+    for (let i = from; i < from + count; i++) sum += Math.abs(x.data[rows[i]]) ** p;
+    const length = sum ** (1 / p);
+    for (let i = from; i < from + count; i++) y.data[rows[i]] = length === 0 ? 0 : x.data[rows[i]] / length;
+  }
+  return [y];
+};
+
+/** (x − μ)/(σ + 1e-9) over the axes (default: all but the channels, of rank 4). */
+export const meanVarianceNormalization: RefRule = (call) => {
+  const x = call.real(0);
+  const axes = (call.node.ints('axes') ?? [0, 2, 3]).map((a) => call.axis(a, x.dims.length));
+  const { rows, count } = gatherRows(x.dims, axes);
+  const y = zeros(x.dataType, x.dims);
+  for (let from = 0; from < rows.length; from += count) {
+    let sum = 0;
+    for (let i = from; i < from + count; i++) sum += x.data[rows[i]];
+    const mean = sum / count;
+    let squares = 0;
+    for (let i = from; i < from + count; i++) squares += (x.data[rows[i]] - mean) ** 2;
+    const deviation = Math.sqrt(squares / count) + 1e-9;
+    for (let i = from; i < from + count; i++) y.data[rows[i]] = (x.data[rows[i]] - mean) / deviation;
+  }
   return [y];
 };

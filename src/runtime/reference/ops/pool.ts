@@ -128,14 +128,17 @@ export const lpPool: RefRule = (call) => {
   return [y];
 };
 
-function globalPool(f: (data: Float64Array, from: number, to: number) => number): RefRule {
+type Reduce = (data: Float64Array, from: number, to: number) => number;
+
+function globalPool(make: (call: Call) => Reduce): RefRule {
   return (call): RefTensor[] => {
     const x = call.real(0);
     if (x.dims.length < 3) call.fail('input', 'rank 3 or more', `[${x.dims}]`);
+    const reduce = make(call);
     const planes = x.dims[0] * x.dims[1];
     const size = stridesOf(x.dims)[1];
     const data = new Float64Array(planes);
-    for (let i = 0; i < planes; i++) data[i] = f(x.data, i * size, (i + 1) * size);
+    for (let i = 0; i < planes; i++) data[i] = reduce(x.data, i * size, (i + 1) * size);
     return [
       realTensor(
         x.dims.map((d, i) => (i < 2 ? d : 1)),
@@ -146,14 +149,23 @@ function globalPool(f: (data: Float64Array, from: number, to: number) => number)
   };
 }
 
-export const globalAveragePool = globalPool((data, from, to) => {
+export const globalAveragePool = globalPool(() => (data, from, to) => {
   let sum = 0;
   for (let i = from; i < to; i++) sum += data[i];
   return sum / (to - from);
 });
 
-export const globalMaxPool = globalPool((data, from, to) => {
+export const globalMaxPool = globalPool(() => (data, from, to) => {
   let best = Number.NEGATIVE_INFINITY;
   for (let i = from; i < to; i++) best = Math.max(best, data[i]);
   return best;
+});
+
+export const globalLpPool = globalPool(({ node }) => {
+  const p = node.int('p', 2);
+  return (data, from, to) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += Math.abs(data[i]) ** p;
+    return sum ** (1 / p);
+  };
 });

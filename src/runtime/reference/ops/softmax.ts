@@ -55,3 +55,10 @@ export const logSoftmax = along((x, y, start, count, step) => {
   const shift = top + Math.log(sum);
   for (let i = 0; i < count; i++) y[start + i * step] = x[start + i * step] - shift;
 });
+
+/** 1 at the first maximum, 0 elsewhere. */
+export const hardmax = along((x, y, start, count, step) => {
+  let best = 0;
+  for (let i = 1; i < count; i++) if (x[start + i * step] > x[start + best * step]) best = i;
+  y[start + best * step] = 1;
+});

@@ -47,6 +47,11 @@ export const neg = anyUnary(
 );
 export const sign = anyUnary(Math.sign, (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n));
 
+export const bitwiseNot = anyUnary(
+  (x) => ~x,
+  (x) => ~x,
+);
+
 export const sigmoid = floatUnary(logistic);
 export const softplus = floatUnary((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))));
 export const softsign = floatUnary((x) => x / (1 + Math.abs(x)));
@@ -75,6 +80,17 @@ export const leakyRelu = withAttributes(({ node }) => {
 export const thresholdedRelu = withAttributes(({ node }) => {
   const alpha = alphaOf(node);
   return (x) => (x > alpha ? x : 0);
+});
+
+export const shrink = withAttributes(({ node }) => {
+  const lambda = node.float('lambd', 0.5);
+  const bias = node.float('bias', 0);
+  return (x) => (x < -lambda ? x + bias : x > lambda ? x - bias : 0);
+});
+
+export const swish = withAttributes(({ node }) => {
+  const alpha = node.float('alpha', 1);
+  return (x) => x * logistic(alpha * x);
 });
 
 export const elu = withAttributes(({ node }) => {
