@@ -41,7 +41,7 @@ export interface Command {
  * Declares a command. `run` gets the values typed from the positionals and flags; it imports what it needs, so that
  * `--help` stays fast.
  */
-export function command<const P extends readonly Positional[], F extends Flags>(declaration: {
+export function command<const P extends readonly Positional[], const F extends Flags>(declaration: {
   readonly name: string;
   readonly describe: string;
   readonly positionals: P;

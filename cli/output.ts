@@ -55,12 +55,17 @@ export async function showError(
 ): Promise<number> {
   const object = errorObject(error);
   const known = error instanceof ReparamError;
-  let text = `reparam: ${String(object.error.message)}\n`;
+  let text = `reparam: ${printable(String(object.error.message))}\n`;
   if (!known) text += 'This is a bug of reparam; please report it with the lines below.\n';
   if (!known || options.verbose) text += `${stacks(error)}\n`;
   await write(process.stderr, text);
   if (options.json) await write(process.stdout, `${JSON.stringify(object)}\n`);
   return known ? error.exitCode : BUG_EXIT_CODE;
+}
+
+/** Names come from files: control characters must not reach a terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/(?![\n\t])\p{Cc}/gu, '\uFFFD');
 }
 
 function stacks(error: unknown): string {

@@ -2,11 +2,6 @@ import type { Evaluation, RefocusReport } from '../finetune/results.js';
 import { count, NONE, percent, short, small } from './format.js';
 import { renderTable, type Table, type TableFormat } from './table.js';
 
-/** What a run on the built-in drawn shapes shows, and what it does not. */
-export const SHAPES_NOTE =
-  'Drawn shapes with a small built-in checkpoint: this run proves the pipeline (expand, train, fuse, verify), not RefConv. ' +
-  'For that, give --model and --data of your own.';
-
 /** Accuracy of the four models of a run, as rows. */
 export function refocusTable(report: RefocusReport): Table {
   const { baseline, control, training, fused } = report.results;
@@ -99,14 +94,8 @@ export function refocusText(report: RefocusReport, format: Exclude<TableFormat, 
   ].join('\n\n');
 }
 
-function notesOf(report: RefocusReport): string[] {
-  const notes = [...report.notes];
-  if (/^shapes\b/.test(report.data.train)) notes.push(SHAPES_NOTE);
-  if (report.data.coincide)
-    notes.push('training and evaluation set are the same: these accuracies say nothing about new images.');
-  if (!report.verify.equivalent)
-    notes.push(
-      `the fused model differs from the training form${report.verify.worstNode === null ? '' : ` (worst at ${report.verify.worstNode})`}.`,
-    );
-  return notes;
+function notesOf({ notes, verify }: RefocusReport): readonly string[] {
+  if (verify.equivalent) return notes;
+  const worst = verify.worstNode === null ? '' : `; worst at ${verify.worstNode}`;
+  return [...notes, `the fused model differs from the training form${worst}`];
 }

@@ -1,0 +1,58 @@
+import type { TrainOptions } from '../../src/finetune/options.js';
+import { command } from '../command.js';
+import { type FlagsFor, integer, number, text } from '../flags.js';
+import { GROUPS } from '../groups.js';
+import { recordedRun, runFolder } from '../run-folder.js';
+import { dataFlags, optimFlags, outFolder, runFlags } from '../shared-flags.js';
+
+const flags = {
+  model: {
+    kind: text('NAME|FILE', 'a zoo name or an ONNX file'),
+    describe: 'What to train: a name of reparam zoo list (from random weights), or an ONNX file',
+    alias: 'm',
+    required: true,
+    group: GROUPS.model,
+  },
+  width: {
+    kind: number({ above: 0, atMost: 16 }),
+    describe: 'Zoo names: channel multiplier',
+    maybe: true,
+    group: GROUPS.model,
+  },
+  size: {
+    kind: integer(1, { most: 4096 }),
+    describe: 'Zoo names: side of the input, pixels',
+    maybe: true,
+    group: GROUPS.model,
+  },
+  classes: {
+    kind: integer(1, { most: 100_000 }),
+    describe: 'Zoo names: classes',
+    maybe: true,
+    group: GROUPS.model,
+  },
+  ...dataFlags,
+  ...optimFlags,
+  ...runFlags,
+  out: outFolder,
+} as const satisfies FlagsFor<Omit<TrainOptions, 'out'> & { readonly out?: string }>;
+
+export const train = command({
+  name: 'train',
+  describe: 'Train a plain network: a baseline',
+  positionals: [],
+  flags,
+  examples: [
+    ['train --model resnet20 --data cifar10:DIR --epochs 30', 'a baseline on CIFAR-10'],
+    ['train --model net.onnx --data imagefolder:DIR --lr 0.01', 'fine-tune a model of your own'],
+  ],
+  notes: ['The run folder holds the trained model, checkpoint/, metrics.jsonl and report.json.'],
+  run: async (args, context) => {
+    const options: TrainOptions = { ...args, out: args.out ?? runFolder('train', args.model, args.resume) };
+    const { runTrain } = await import('../../src/finetune/train.js');
+    const listener = await recordedRun(options.out, context);
+    const report = await runTrain(options, listener, context.signal);
+    const { trainText } = await import('../../src/report/train-text.js');
+    return { json: report, text: trainText(report) };
+  },
+});

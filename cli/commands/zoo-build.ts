@@ -1,0 +1,66 @@
+import { command } from '../command.js';
+import { integer, number, oneOf } from '../flags.js';
+import { GROUPS } from '../groups.js';
+import { output } from '../shared-flags.js';
+
+const group = GROUPS.model;
+
+export const zooBuild = command({
+  name: 'zoo build',
+  describe: 'Build a network with random weights and write it as ONNX',
+  positionals: [{ name: 'arch', describe: 'a name of reparam zoo list' }],
+  flags: {
+    out: output,
+    width: {
+      kind: number({ above: 0, atMost: 16 }),
+      describe: 'Channel multiplier [default: as published]',
+      maybe: true,
+      group,
+    },
+    size: {
+      kind: integer(1, { most: 4096 }),
+      describe: 'Side of the input, pixels [default: as published]',
+      maybe: true,
+      group,
+    },
+    classes: {
+      kind: integer(1, { most: 100_000 }),
+      describe: 'Classes [default: as published]',
+      maybe: true,
+      group,
+    },
+    stem: {
+      kind: oneOf('imagenet', 'cifar'),
+      describe: 'MobileNetV2: strides of the first layers [default: imagenet]',
+      maybe: true,
+      group,
+    },
+    shortcut: {
+      kind: oneOf('A', 'B'),
+      describe: 'ResNets: pad channels with zeros, or project by a convolution [default: A]',
+      maybe: true,
+      group,
+    },
+    seed: { kind: integer(0), describe: 'Seed of the weights', default: 0, group },
+  },
+  examples: [['zoo build mobilenetv2 --width 0.5 -o net.onnx', 'half the channels, random weights']],
+  run: async ({ arch, out, width, size, classes, stem, shortcut, seed }) => {
+    const { buildModel, findEntry } = await import('../../src/zoo/index.js');
+    const { countModel, saveModel } = await import('../../src/onnx/index.js');
+    const { count, short } = await import('../../src/report/format.js');
+    const model = buildModel(arch, {
+      seed,
+      ...(width !== undefined && { width }),
+      ...(size !== undefined && { size }),
+      ...(classes !== undefined && { classes }),
+      ...(stem !== undefined && { stem }),
+      ...(shortcut !== undefined && { shortcut }),
+    });
+    await saveModel(model, out);
+    const { parameters, multAdds } = countModel(model);
+    return {
+      json: { arch: findEntry(arch).name, file: out, parameters, multAdds },
+      text: `${out}: ${findEntry(arch).name} with random weights, ${count(parameters)} parameters, ${short(multAdds)} mult-adds`,
+    };
+  },
+});

@@ -1,0 +1,164 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadModel } from '../../src/onnx/index.js';
+import { readForm } from '../../src/reparam/index.js';
+import { expectUserError, reparam, reparamJson, scratch } from './cli.js';
+
+const cwd = scratch();
+const file = (name: string): string => join(cwd, name);
+
+beforeAll(async () => {
+  const run = await reparam(['zoo', 'build', 'resnet20', '--width', '0.5', '-o', 'net.onnx'], { cwd });
+  expect(run.stderr).toBe('');
+  expect(run.code).toBe(0);
+});
+
+describe('zoo', () => {
+  test('list names every network with its size', async () => {
+    const { code, stdout } = await reparam(['zoo', 'list']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^mobilenetv2 +224² +1000 /m);
+    const { json } = await reparamJson(['zoo', 'list']);
+    expect(json.networks).toBeInstanceOf(Array);
+    expect(json.networks).toContainEqual(
+      expect.objectContaining({ name: 'resnet20', family: 'CIFAR ResNet' }),
+    );
+  });
+
+  test('build writes a model of the size it tells', async () => {
+    const { code, json } = await reparamJson(
+      ['zoo', 'build', 'ResNet-20', '--classes', '7', '-o', 'seven.onnx'],
+      {
+        cwd,
+      },
+    );
+    expect(code).toBe(0);
+    // 269,722 with ten classes; each class less is 64 weights and a bias.
+    expect(json).toMatchObject({ arch: 'resnet20', file: 'seven.onnx', parameters: 269_722 - 3 * 65 });
+    const model = await loadModel(file('seven.onnx'));
+    expect(model.metadata.get('reparam.trained')).toBe('false');
+  });
+
+  test('the same seed gives the same bytes, another seed others', async () => {
+    const build = async (seed: string, out: string): Promise<Buffer> => {
+      await reparam(['zoo', 'build', 'resnet20', '--width', '0.25', '--seed', seed, '-o', out], { cwd });
+      return readFileSync(file(out));
+    };
+    const a = await build('3', 'a.onnx');
+    expect((await build('3', 'b.onnx')).equals(a)).toBe(true);
+    expect((await build('4', 'c.onnx')).equals(a)).toBe(false);
+  });
+
+  test('user errors', async () => {
+    await expectUserError(['zoo', 'build', 'resnet2', '-o', 'x'], 2, /no network 'resnet2'.*\n.*resnet20/, {
+      cwd,
+    });
+    await expectUserError(['zoo', 'build', 'resnet20', '--stem', 'cifar', '-o', 'x'], 2, /no option 'stem'/, {
+      cwd,
+    });
+    await expectUserError(['zoo', 'build', 'resnet20', '--width', '0', '-o', 'x'], 2, /--width; expected/, {
+      cwd,
+    });
+    await expectUserError(['zoo', 'build', 'resnet20', '-o', 'no/where.onnx'], 3, /writing no\/where\.onnx/, {
+      cwd,
+    });
+    mkdirSync(file('folder'), { recursive: true });
+    const before = readdirSync(cwd);
+    await expectUserError(['zoo', 'build', 'resnet20', '-o', 'folder'], 3, /folder/, { cwd });
+    expect(readdirSync(cwd)).toEqual(before);
+  });
+});
+
+describe('inspect', () => {
+  test('layers, totals and what they include', async () => {
+    const { code, stdout } = await reparam(['inspect', 'net.onnx'], { cwd });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^net\.onnx: IR \d+, opset/);
+    expect(stdout).toMatch(/^layer1\.0\.conv1 +Conv +\[1, 8, 32, 32\]/m);
+    expect(stdout).toMatch(/^parameters +\d/m);
+  });
+
+  test('--json has parameters, multAdds and layers that add up', async () => {
+    const { json } = await reparamJson(['inspect', 'net.onnx'], { cwd });
+    const layers: { multAdds: number; parameters: number }[] = JSON.parse(JSON.stringify(json.layers));
+    expect(layers.reduce((n, l) => n + l.parameters, 0)).toBe(json.parameters);
+    expect(layers.reduce((n, l) => n + l.multAdds, 0)).toBe(json.multAdds);
+    const two = await reparamJson(['inspect', 'net.onnx', '--batch', '2'], { cwd });
+    expect(two.json.multAdds).toBe(2 * Number(json.multAdds));
+    expect(two.json.parameters).toBe(json.parameters);
+  });
+
+  test('--format csv is a table and nothing else', async () => {
+    const { stdout } = await reparam(['inspect', 'net.onnx', '--format', 'csv'], { cwd });
+    expect(stdout.split('\n')[0]).toBe('layer,operator,output shape,parameters,mult-adds,reads');
+    expect(stdout).not.toContain('mult-adds  ');
+  });
+
+  test('user errors: no file, a folder, no model, half a model', async () => {
+    await expectUserError(['inspect'], 2, /<model> is missing/, { cwd });
+    await expectUserError(['inspect', 'nope.onnx'], 3, /nope\.onnx: no such file/, { cwd });
+    await expectUserError(['inspect', '.'], 3, /folder/, { cwd });
+    writeFileSync(file('empty.onnx'), '');
+    await expectUserError(['inspect', 'empty.onnx'], 3, /empty\.onnx/, { cwd });
+    writeFileSync(file('page.onnx'), '<!DOCTYPE html><html></html>');
+    await expectUserError(['inspect', 'page.onnx'], 3, /page\.onnx/, { cwd });
+    const whole = readFileSync(file('net.onnx'));
+    writeFileSync(file('half.onnx'), whole.subarray(0, whole.length >> 1));
+    await expectUserError(['inspect', 'half.onnx'], 3, /half\.onnx/, { cwd });
+  });
+});
+
+describe('expand', () => {
+  test('every spatial convolution by default', async () => {
+    const { code, json } = await reparamJson(['expand', 'net.onnx', '-o', 'training.onnx'], { cwd });
+    expect(code).toBe(0);
+    expect(json).toMatchObject({ file: 'training.onnx', method: 'refconv', refused: [] });
+    expect(json.layers).toHaveLength(19);
+    expect(readForm(await loadModel(file('training.onnx')))?.layers).toHaveLength(19);
+  });
+
+  test('inspect tells frozen from trained', async () => {
+    await reparam(['expand', 'net.onnx', '-o', 'seen.onnx', '--include', 'layer1.0.conv1'], { cwd });
+    const plain = (await reparamJson(['inspect', 'net.onnx'], { cwd })).json;
+    const { json } = await reparamJson(['inspect', 'seen.onnx'], { cwd });
+    // A dense 3×3 convolution of 8 channels: its base is frozen, a 3×3 map for each of 64 kernels is learned.
+    expect(json.frozen).toBe(8 * 8 * 9);
+    expect(json.parameters).toBe(plain.parameters);
+    expect(json.multAdds).toBe(plain.multAdds);
+  });
+
+  test('some of them, with other settings', async () => {
+    const args = ['--include', 'layer1*', '--exclude', '*conv2', '--map-kernel', '5', '--init', 'xavier'];
+    const run = await reparam(['expand', 'net.onnx', '-o', 'some.onnx', ...args], { cwd });
+    expect(run.stdout).toBe('some.onnx: 3 convolutions have their refconv structure\n');
+  });
+
+  test('user errors', async () => {
+    await expectUserError(['expand', 'net.onnx'], 2, /-o FILE \(--out\) is missing/, { cwd });
+    await expectUserError(
+      ['expand', 'net.onnx', '-o', 'x', '--map-kernel', '4'],
+      2,
+      /--map-kernel; expected an odd/,
+      {
+        cwd,
+      },
+    );
+    await expectUserError(['expand', 'net.onnx', '-o', 'x', '--include', 'zzz'], 2, /'zzz'/, { cwd });
+    await expectUserError(
+      ['expand', 'net.onnx', '-o', 'x', '--method', 'refcon'],
+      2,
+      /did you mean refconv/,
+      { cwd },
+    );
+    await expectUserError(
+      ['expand', 'net.onnx', '-o', 'x', '--map-kernel', '7'],
+      1,
+      /no convolution to replace/,
+      { cwd },
+    );
+    await reparam(['expand', 'net.onnx', '-o', 'once.onnx'], { cwd });
+    await expectUserError(['expand', 'once.onnx', '-o', 'x'], 3, /training form already/, { cwd });
+    expect(existsSync(file('x'))).toBe(false);
+  });
+});
