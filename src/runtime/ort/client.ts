@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { EnvironmentError } from '../../base/errors.js';
 import { workerUrl } from '../../base/worker.js';
 import {
@@ -51,19 +51,24 @@ export class WorkerClient {
   }
 
   /**
-   * @param file the worker's script; another one only to test what happens when it fails
+   * @param file the worker's script; another one, and limits, only to test what happens when it fails
    * @throws EnvironmentError when the runtime is not installed or cannot be loaded
    */
-  static start(file: URL = workerUrl(import.meta.url, './worker.js')): Promise<WorkerClient> {
+  static start(
+    file: URL = workerUrl(import.meta.url, './worker.js'),
+    resourceLimits?: ResourceLimits,
+  ): Promise<WorkerClient> {
     const flags = new SharedArrayBuffer(FLAG.COUNT * Int32Array.BYTES_PER_ELEMENT);
-    const worker = new Worker(file, { workerData: { flags } satisfies WorkerStart });
+    const workerData: WorkerStart = { flags };
+    // Node's own flags are not for the worker: it would refuse `--input-type`, and needs no loaders.
+    const worker = new Worker(file, { workerData, execArgv: [], ...(resourceLimits && { resourceLimits }) });
     return new Promise((resolve, reject) => {
       // These listeners stay: later calls of reject do nothing, and a late error is not an uncaught one.
       worker.on('error', (error) => reject(describeCrash(error)));
       worker.on('exit', (code) => reject(ended(code)));
       worker.once('message', (greeting: Greeting) => {
         if (greeting.kind === 'ready') resolve(new WorkerClient(worker, new Int32Array(flags), greeting));
-        else reject(unavailable(greeting));
+        else reject(new EnvironmentError(greeting.facts));
       });
     });
   }
@@ -161,10 +166,6 @@ function describeCrash(error: Error): EnvironmentError {
 
 function ended(code: number): EnvironmentError {
   return new EnvironmentError({ problem: CRASHED, found: `exit code ${code}` });
-}
-
-function unavailable({ problem, hint, found }: Extract<Greeting, { kind: 'unavailable' }>): EnvironmentError {
-  return new EnvironmentError({ problem, ...(found && { found }), ...(hint && { hint }) });
 }
 
 function isAnswerTo<K extends CallKind>(kind: K, answer: Answer): answer is Extract<Answer, { kind: K }> {

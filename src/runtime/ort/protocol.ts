@@ -1,3 +1,4 @@
+import type { ErrorFacts } from '../../base/errors.js';
 import type { DataType } from '../../onnx/index.js';
 import type { StateBinding } from '../engine.js';
 
@@ -81,7 +82,7 @@ export interface Failure {
 /** The first message of a worker: the runtime is loaded, or cannot be. */
 export type Greeting =
   | { readonly kind: 'ready'; readonly version: string; readonly backends: readonly Backend[] }
-  | { readonly kind: 'unavailable'; readonly problem: string; readonly hint: string; readonly found: string };
+  | { readonly kind: 'unavailable'; readonly facts: Omit<ErrorFacts, 'cause'> };
 
 /** An execution provider that the installed runtime knows; `bundled`: its library came with the package. */
 export interface Backend {

@@ -72,8 +72,8 @@ async function start(): Promise<void> {
     ort = await loadRuntime();
   } catch (error) {
     if (!(error instanceof ReparamError)) throw error;
-    const { problem, hint = '', found = '' } = error.facts;
-    post({ kind: 'unavailable', problem, hint, found });
+    const { cause, ...facts } = error.facts;
+    post({ kind: 'unavailable', facts });
     port?.close();
     return;
   }
