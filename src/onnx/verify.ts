@@ -82,7 +82,9 @@ function values(graph: Graph, where: string): void {
     if (node.graph !== graph)
       throw new ModelError({ problem: `${where}: ${node.describe()} does not know its graph` });
     if (node.opType === '')
-      throw new ModelError({ problem: `${where}: ${node.describe()} has an empty op_type` });
+      throw new ModelError({
+        problem: `${where}: node '${node.name || node.outputs[0]?.name}' has an empty op_type`,
+      });
     for (const v of node.outputs) {
       if (made.has(v)) broken(where, v, `is made twice, the second time by ${node.describe()}`);
       made.add(v);

@@ -117,7 +117,8 @@ function message(b: Uint8Array, from: number, to: number, shape: Shape, path: st
       const start = at;
       const end = at + length;
       if (end > to) throw new Error(`${path}/${id}: ${length} bytes, ${to - at} left`);
-      if (typeof known === 'string') while (at < end) scalar(id, known);
+      if (known === 'varint' || known === 'fixed32' || known === 'fixed64')
+        while (at < end) scalar(id, known);
       else if (known !== undefined) {
         const inner = typeof known === 'function' ? known() : known;
         add(id, (p) => {

@@ -3,7 +3,7 @@ import type { Attribute, AttributeValue } from '../ir/attribute.js';
 import type { Graph } from '../ir/graph.js';
 import { decodeTensor } from './decode-tensor.js';
 import type { ExternalFolder } from './external.js';
-import { type AttributeMessage, changed, type GraphMessage, toBigInt } from './messages.js';
+import { type AttributeMessage, bytesOf, changed, type GraphMessage, toBigInt } from './messages.js';
 import { AttributeWire } from './wire.js';
 
 /** `AttributeProto.AttributeType`: name of each number, with the field that holds the value. */
@@ -74,7 +74,7 @@ function readValue(
     case 2:
       return whole({ type: 'int', value: toBigInt(message.i) });
     case 3:
-      return whole({ type: 'string', value: message.s ?? new Uint8Array(0) });
+      return whole({ type: 'string', value: bytesOf(message, 's') });
     case 6:
       return whole({ type: 'floats', value: message.floats ?? [] });
     case 7:
@@ -98,7 +98,14 @@ function readValue(
       return { value: { type: 'graphs', value }, kept: without(message, 'graphs') };
     }
     case 11:
-    case 12:
+    case 12: {
+      for (const s of [message.sparse_tensor, ...(message.sparse_tensors ?? [])])
+        if (s?.values?.data_location === 1 || s?.indices?.data_location === 1)
+          throw new ModelError({
+            problem: `${where} is sparse and has its data in an external file, which is not supported`,
+          });
+      return whole({ type: 'other', value: message });
+    }
     case 13:
     case 14:
       return whole({ type: 'other', value: message });

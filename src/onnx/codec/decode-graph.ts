@@ -99,13 +99,15 @@ class GraphDecoder {
     const where = outer ? `${this.source}: graph '${graph.name}'` : this.source;
 
     for (const info of message.input ?? [])
-      graph.addInput(this.define(info.name, 'graph input', scope, where, decodeType(info.type)));
+      graph.addInput(this.define(info.name, 'a graph input', scope, where));
     this.initializers(message, graph, scope, where);
     const outputs = (message.node ?? []).map((node) =>
       (node.output ?? []).map((name) =>
         name === '' ? new Value('') : this.define(name, describe(node), scope, where),
       ),
     );
+    // Before the nodes: an output of an inner graph is compared with the type of the outer value it hands on.
+    graph.wire = this.infos(message, scope);
     (message.node ?? []).forEach((node, i) => {
       graph.addNode(this.node(node, outputs[i], graph, scope, where));
     });
@@ -118,7 +120,6 @@ class GraphDecoder {
         });
       graph.addOutput(value);
     }
-    graph.wire = this.infos(message, scope);
     return graph;
   }
 
@@ -129,7 +130,7 @@ class GraphDecoder {
     where: string,
     type?: ValueType,
   ): Value {
-    if (!name) throw new ModelError({ problem: `${where}: a ${what} has no name` });
+    if (!name) throw new ModelError({ problem: `${where}: ${what} has no name` });
     if (scope.own(name))
       throw new ModelError({
         problem: `${where}: '${name}' is defined twice, the second time by ${what}`,
@@ -147,7 +148,7 @@ class GraphDecoder {
       if (known?.initializer)
         throw new ModelError({ problem: `${where}: two initializers are named '${tensor.name}'` });
       const type = tensorType(tensor.dataType, tensor.dims);
-      graph.addInitializer(known ?? this.define(tensor.name, 'initializer', scope, where, type), tensor);
+      graph.addInitializer(known ?? this.define(tensor.name, 'an initializer', scope, where, type), tensor);
     };
     for (const t of message.initializer ?? [])
       add(decodeTensor(t, `${where}: initializer '${t.name ?? ''}'`, this.files));
@@ -200,9 +201,12 @@ class GraphDecoder {
       value: Value | undefined;
     }[] = [];
     const take = (info: ValueInfoMessage, list: SecondEntry['list'] | 'input', place: number): void => {
-      const value = scope.own(info.name ?? '');
+      const name = info.name ?? '';
+      const own = scope.own(name);
+      // A sub-graph may hand on a value of an outer graph, which is described there.
+      const value = list === 'output' ? scope.find(name) : own;
       const constant = list === 'output' && value?.initializer !== undefined;
-      if (list !== 'input' && (!value || described.has(value) || constant)) {
+      if (list !== 'input' && (!own || !value || described.has(value) || constant)) {
         second.push({ list, place, message: info, value });
         return;
       }
@@ -242,6 +246,6 @@ class GraphDecoder {
 }
 
 function describe(node: NodeMessage): string {
-  const op = node.op_type || '(no op_type)';
+  const op = node.op_type || 'node';
   return node.name ? `${op} '${node.name}'` : `${op} (output '${node.output?.[0] ?? ''}')`;
 }

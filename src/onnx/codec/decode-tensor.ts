@@ -3,7 +3,7 @@ import { byteSize, DATA_TYPES, type DataType, dataTypeOf } from '../ir/dtype.js'
 import { Tensor, type TensorStorage } from '../ir/tensor.js';
 import { readEntries } from './entries.js';
 import type { ExternalFolder } from './external.js';
-import { leftover, type SparseTensorMessage, type TensorMessage, toNumber } from './messages.js';
+import { bytesOf, leftover, type SparseTensorMessage, type TensorMessage, toNumber } from './messages.js';
 import {
   countField,
   decodeField,
@@ -109,7 +109,7 @@ function readStorage(
   const fields = fieldData(message);
   if (fields === 'mixed')
     throw new ModelError({ problem: `${where} mixes packed and single elements in one data field` });
-  const raw = message.raw_data ?? new Uint8Array(0);
+  const raw = bytesOf(message, 'raw_data');
   const strings = message.string_data ?? [];
   const holds = [
     ...(raw.byteLength > 0 ? ['raw_data'] : []),
@@ -181,10 +181,10 @@ function external(message: TensorMessage, size: number, what: string, files: Ext
   const location = entries.get('location');
   if (location === undefined)
     throw new ModelError({ problem: `${what}: its data is external, but no location is given` });
+  const file = files.open(location, what);
   const offset = wholeNumber(entries, 'offset', what) ?? 0;
   const length = wholeNumber(entries, 'length', what);
   if (length !== undefined) mustBe(length, size, 'bytes of external data (length)', what);
-  const file = files.open(location, what);
   if (offset + size > file.size)
     throw new ModelError({
       problem: `${what}: external data '${location}' is too short`,
@@ -231,6 +231,10 @@ export function decodeSparse(message: SparseTensorMessage, where: string, files:
   if (!message.values || !message.indices)
     throw new ModelError({
       problem: `${where} is sparse, but lacks ${message.values ? 'indices' : 'values'}`,
+    });
+  if (message.values.data_location === EXTERNAL || message.indices.data_location === EXTERNAL)
+    throw new ModelError({
+      problem: `${where} is sparse and has its data in an external file, which is not supported`,
     });
   const values = decodeTensor(message.values, `values of ${where}`, files);
   const indices = decodeTensor(message.indices, `indices of ${where}`, files);

@@ -9,7 +9,7 @@ export function decodeType(message: TypeMessage | undefined): ValueType | undefi
   const { tensor_type: tensor } = message;
   const dataType = tensor && dataTypeOf(tensor.elem_type ?? 0);
   if (!tensor || !dataType) return { kind: 'other', wire: new TypeWire(message) };
-  const shape = tensor.shape && (tensor.shape.dim ?? []).map(decodeDim);
+  const shape = tensor.shape ? (tensor.shape.dim ?? []).map(decodeDim) : undefined;
   return { kind: 'tensor', dataType, shape, wire: new TypeWire(message, dataType, shape) };
 }
 

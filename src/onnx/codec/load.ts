@@ -15,9 +15,18 @@ import { allGraphs } from './names.js';
  */
 export async function loadModel(path: string): Promise<Model> {
   const model = decodeModel(await readBytes(path), { source: path, folder: dirname(path) });
-  for (const graph of allGraphs(model.graph)) graph.sort();
+  sort(model, path);
   verifyModel(model);
   return model;
+}
+
+function sort(model: Model, path: string): void {
+  try {
+    for (const graph of allGraphs(model.graph)) graph.sort();
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    throw new ModelError({ ...cause.facts, problem: `${path}: ${cause.facts.problem}`, cause });
+  }
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {

@@ -1,7 +1,8 @@
 /**
  * The shapes in which the protobuf library hands messages over (schema.ts has the field numbers). A field that the file
- * did not set is not an own property; repeated fields are always there. `$unknowns` holds fields of no known number,
- * each as its own bytes, tag included.
+ * did not set is no own property: reading it gives '' or 0, null for a message, and [] (not bytes) for bytes, see
+ * {@link bytesOf}; repeated fields are always there. `$unknowns` holds fields of no known number, each as its own bytes,
+ * tag included.
  */
 
 /** 64-bit integers come as `Long`; any object with its two halves can be written. */
@@ -163,6 +164,12 @@ export interface ModelMessage extends Message {
   training_info?: readonly TrainingInfoMessage[];
   functions?: readonly FunctionMessage[];
   configuration?: readonly Message[];
+}
+
+/** A bytes field, empty where the file did not set it. */
+export function bytesOf<K extends string>(message: { readonly [k in K]?: Uint8Array }, field: K): Uint8Array {
+  const value = Object.hasOwn(message, field) ? message[field] : undefined;
+  return value ?? new Uint8Array(0);
 }
 
 export function toBigInt(v: Int64 | undefined): bigint {

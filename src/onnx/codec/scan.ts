@@ -27,7 +27,8 @@ export function scan(bytes: Uint8Array, root: MessageName, source: string): void
   let records = 0;
 
   const fail = (what: string, at: number, name?: string): never => {
-    const path = [...frames.map((f) => f.name), name ?? ''].filter(Boolean).join('.');
+    const names = [...frames.map((f) => f.name), name ?? ''].filter(Boolean);
+    const path = (names.length > 12 ? [...names.slice(0, 5), '…', ...names.slice(-5)] : names).join('.');
     throw new ModelError({
       problem: `${source}: not a readable ONNX model: ${what}${path ? ` in ${path}` : ''} at byte ${at} of ${bytes.byteLength}`,
       hint: 'the file is truncated, damaged, or something else than an ONNX model; fetch or export it again',
