@@ -175,7 +175,7 @@ const LAYOUTS = {
     const transposed = node.int('transB', 0) !== 0;
     const outputs = transposed ? dims[0] : dims[1];
     if (dims.length !== 2 || outputs !== channels) return mismatch(node, outputs, channels);
-    const beta = node.inputs[2] ? node.float('beta', 1) : 1;
+    const beta = node.float('beta', 1);
     if (beta === 0) return `${node.describe()} multiplies its bias by 0`;
     return {
       channel: transposed ? (i) => Math.floor(i / dims[1]) : (i) => i % dims[1],

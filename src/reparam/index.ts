@@ -19,5 +19,13 @@ export { type FuseOptions, type FuseResult, fuse } from './fuse.js';
 export { tensorSha256 } from './hash.js';
 export { type Logits, logitsOf } from './logits.js';
 export { isMethod, METHODS } from './methods/index.js';
+export {
+  type Calibration,
+  type InsertedBatchNorm,
+  type RestoreResult,
+  restoreBatchNorm,
+} from './restore-batchnorm.js';
 export { RESTORED_KEY } from './restored.js';
 export { type TrainableOptions, type Trainables, trainables } from './trainables.js';
+export type { Feeds } from './verify/inputs.js';
+export { type OutputError, type VerifyOptions, type VerifyReport, verify } from './verify/verify.js';
