@@ -2,4 +2,5 @@
  * src/runtime: where graphs run. May import src/onnx and src/base. Only `ort/` knows onnxruntime-node.
  */
 export * from './create.js';
+export { type DeviceDiagnosis, type Diagnosis, diagnose } from './doctor.js';
 export * from './engine.js';

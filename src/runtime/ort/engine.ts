@@ -3,6 +3,7 @@ import type { Model } from '../../onnx/index.js';
 import { arithmeticCores } from '../cores.js';
 import type { Engine, Session, SessionOptions, StepSession, StepSessionInit } from '../engine.js';
 import { WorkerClient, WorkerFailure } from './client.js';
+import type { Backend } from './protocol.js';
 import { OrtSession } from './session.js';
 import { runtimeError, type Signature, signatureOf } from './signature.js';
 import { type HeldSource, holdSource } from './source.js';
@@ -23,6 +24,8 @@ export class OrtEngine implements Engine {
   readonly device = 'cpu';
   readonly name: string;
   readonly threads: number;
+  /** Execution providers that the installed runtime knows. */
+  readonly backends: readonly Backend[];
   readonly #client: WorkerClient;
   readonly #spinning: boolean;
   /** Model files that the runtime may still have mapped. */
@@ -32,6 +35,7 @@ export class OrtEngine implements Engine {
   private constructor(client: WorkerClient, threads: number, spinning: boolean) {
     this.#client = client;
     this.threads = threads;
+    this.backends = client.ready.backends;
     this.#spinning = spinning;
     this.name = `onnxruntime-node ${client.ready.version} (${this.device})`;
   }

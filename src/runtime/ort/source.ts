@@ -2,9 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileError } from '../../base/files.js';
-import { encodeModel } from '../../onnx/codec/encode.js';
-import { saveModel } from '../../onnx/codec/save.js';
-import { byteSize, type Model } from '../../onnx/index.js';
+import { byteSize, encodeModel, type Model, saveModel } from '../../onnx/index.js';
 import type { ModelSource } from './protocol.js';
 
 /** A protobuf message ends at 2 GiB; what is not weights gets 16 MiB of it. */

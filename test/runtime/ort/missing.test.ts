@@ -24,12 +24,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What `createEngine` says in that place. */
-function start(): string {
-  const code = `import { createEngine } from '${pathToFileURL(join(folder, 'src/runtime/create.js'))}';
-    await createEngine().then(() => console.log('started'), (e) => console.log(e.name, e.exitCode, e.message));`;
+/** What a script prints in that place; `createEngine` and `diagnose` are there for it. */
+function script(body: string): string {
+  const code = `import { createEngine, diagnose } from '${pathToFileURL(join(folder, 'src/runtime/index.js'))}'; ${body}`;
   return execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
 }
+
+const start = (): string =>
+  script(
+    `await createEngine().then(() => console.log('started'), (e) => console.log(e.name, e.exitCode, e.message));`,
+  );
 
 describe('without the runtime', () => {
   test('the package is not installed', () => {
@@ -37,6 +41,18 @@ describe('without the runtime', () => {
     expect(said).toMatch(/^EnvironmentError 4 the package onnxruntime-node is not installed/);
     expect(said).toContain('npm install onnxruntime-node --onnxruntime-node-install=skip');
     expect(said).toContain('ONNXRUNTIME_NODE_INSTALL=skip');
+  });
+
+  test('the doctor reports it instead of failing', () => {
+    const { ok, runtime, devices, problems } = JSON.parse(
+      script('console.log(JSON.stringify(await diagnose()))'),
+    );
+    expect(ok).toBe(false);
+    expect(runtime).toMatchObject({ version: null, providers: [], checkMilliseconds: null });
+    expect(devices[0]).toMatchObject({ device: 'cpu', usable: false });
+    expect(problems).toHaveLength(1);
+    expect(problems[0].problem).toMatch(/not installed/);
+    expect(problems[0].hint).toMatch(/npm install onnxruntime-node/);
   });
 
   test('its native library is missing, or no library', () => {

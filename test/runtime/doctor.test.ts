@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { diagnose } from '../../src/runtime/index.js';
+
+test('the diagnosis of a machine that can run these tests', async () => {
+  const d = await diagnose();
+  expect(d.problems).toEqual([]);
+  expect(d.ok).toBe(true);
+  expect(d.node).toEqual({ version: process.versions.node, required: '>=20.9', ok: true });
+  expect(d.runtime.version).toMatch(/^\d+\.\d+\.\d+/);
+  expect(d.runtime.providers).toContainEqual({ name: 'cpu', bundled: true });
+  expect(d.runtime.checkMilliseconds).toBeGreaterThan(0);
+  expect(d.cpu.threads).toBeGreaterThanOrEqual(1);
+  expect(d.cpu.threads).toBeLessThanOrEqual(d.cpu.available);
+  expect(d.memory.freeBytes).toBeLessThanOrEqual(d.memory.totalBytes);
+  expect(d.devices.map((x) => [x.device, x.usable])).toEqual([
+    ['cpu', true],
+    ['webgpu', false],
+    ['cuda', false],
+  ]);
+  // It is printed with --json.
+  expect(JSON.parse(JSON.stringify(d))).toEqual(d);
+});
