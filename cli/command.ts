@@ -5,8 +5,8 @@ import type { Flags, Values } from './flags.js';
 export interface Outcome {
   readonly json: object;
   readonly text: string;
-  /** 1: the check the command makes has failed. */
-  readonly exitCode?: 0 | 1;
+  /** 1: the check the command makes has failed. 4: the machine is at fault. */
+  readonly exitCode?: 0 | 1 | 4;
 }
 
 /** What a command may use beside its arguments. Standard output is not among it: that belongs to the outcome. */

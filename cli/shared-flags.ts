@@ -13,7 +13,7 @@ const training = { group: GROUPS.training } as const;
 const data = { group: GROUPS.model } as const;
 const run = { group: GROUPS.run } as const;
 
-export const SPEC = text('SPEC', 'shapes, imagefolder:DIR, cifar10:DIR, idx:DIR, tar:GLOB or list:FILE');
+export const SPEC = text('SPEC', 'shapes, imagefolder:DIR, cifar10:DIR, cifar100:DIR, idx:DIR or list:FILE');
 
 /** The output file of a command that writes one model. */
 export const output = {

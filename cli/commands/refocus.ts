@@ -54,7 +54,7 @@ export const refocus = command({
       'a model and images of your own',
     ],
     [
-      'refocus --model net.onnx --train tar:t-*.tar --eval tar:v-*.tar -o runs/a --resume',
+      'refocus --model net.onnx --train list:t.tsv --eval list:v.tsv -o runs/a --resume',
       'go on with a stopped run',
     ],
   ],

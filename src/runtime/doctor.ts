@@ -43,7 +43,7 @@ export interface DeviceDiagnosis {
   readonly note: string;
 }
 
-const REQUIRED_NODE = { major: 20, minor: 9 };
+const REQUIRED_NODE = { major: 20, minor: 19 };
 
 /** Looks at the machine and runs a small graph. Never throws for what is missing: that is the result. */
 export async function diagnose(): Promise<Diagnosis> {

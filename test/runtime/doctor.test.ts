@@ -5,7 +5,7 @@ test('the diagnosis of a machine that can run these tests', async () => {
   const d = await diagnose();
   expect(d.problems).toEqual([]);
   expect(d.ok).toBe(true);
-  expect(d.node).toEqual({ version: process.versions.node, required: '>=20.9', ok: true });
+  expect(d.node).toEqual({ version: process.versions.node, required: '>=20.19', ok: true });
   expect(d.runtime.version).toMatch(/^\d+\.\d+\.\d+/);
   expect(d.runtime.providers).toContainEqual({ name: 'cpu', bundled: true });
   expect(d.runtime.checkMilliseconds).toBeGreaterThan(0);
