@@ -4,6 +4,7 @@
  * can be loaded and saved, only not run.
  */
 import { UnsupportedError } from '../../base/errors.js';
+import { localFunctions } from '../codec/functions.js';
 import type { Model } from '../ir/model.js';
 import type { Node } from '../ir/node.js';
 import type { ValueType } from '../ir/types.js';
@@ -23,12 +24,12 @@ const RUNTIME_DOMAINS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Checks every node, those of sub-graphs included.
- * @param functions `domain::name` of the model's local functions, whose calls are legal
+ * Checks every node, those of sub-graphs included. Calls of the model's local functions are legal.
  * @throws ModelError naming a node that is no legal call of its operator; UnsupportedError for a custom domain or an
  *   opset that is not known
  */
-export function checkOperators(model: Model, functions: ReadonlySet<string> = new Set()): void {
+export function checkOperators(model: Model): void {
+  const functions = localFunctions(model);
   const stack = [...model.graph.nodes].reverse();
   checkOpset(model, stack);
   for (let node = stack.pop(); node; node = stack.pop()) {

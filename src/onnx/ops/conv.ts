@@ -52,7 +52,7 @@ function kernelOf(node: Node, given: readonly number[] | undefined): readonly nu
 }
 
 /**
- * Explicit pads of a ConvTranspose (all begins, then all ends). With output_shape or SAME_*, where the output is
+ * Explicit pads of a ConvTranspose (all begins, then all ends). With output_shape or SAME_*, where the output is at most
  * input·stride, total = (i - 1)·s + output_padding + K - output is split; the odd one goes to the end for SAME_UPPER and
  * to the begin otherwise. A negative total (a larger output) counts as no padding.
  */
@@ -78,8 +78,8 @@ export function resolveTransposePads(
 /** Spatial output size of a ConvTranspose along one axis. */
 export function transposeOutput(c: ConvTransposeAttributes, axis: number, input: number): number {
   if (c.outputShape) return c.outputShape[axis];
-  if (c.autoPad === 'SAME_UPPER' || c.autoPad === 'SAME_LOWER') return input * c.strides[axis];
-  const rank = c.kernel.length;
-  const pads = c.autoPad === 'VALID' ? 0 : c.pads[axis] + c.pads[rank + axis];
-  return (input - 1) * c.strides[axis] + c.outputPadding[axis] + extent(c, axis) - pads;
+  const full = (input - 1) * c.strides[axis] + c.outputPadding[axis] + extent(c, axis);
+  // Where the window is smaller than the stride, not even no padding reaches input · stride.
+  if (c.autoPad === 'SAME_UPPER' || c.autoPad === 'SAME_LOWER') return Math.min(full, input * c.strides[axis]);
+  return c.autoPad === 'VALID' ? full : full - c.pads[axis] - c.pads[c.kernel.length + axis];
 }

@@ -91,8 +91,6 @@ export function windowOutput(w: WindowAttributes, axis: number, input: number, c
   const begin = w.autoPad === 'NOTSET' ? w.pads[axis] : 0;
   const end = w.autoPad === 'NOTSET' ? w.pads[rank + axis] : 0;
   const room = input + begin + end - extent(w, axis);
-  if (room < 0) return 0;
-  if (!ceil) return Math.floor(room / s) + 1;
-  const output = Math.ceil(room / s) + 1;
-  return (output - 1) * s >= input + begin ? output - 1 : output;
+  const output = Math.max(0, (ceil ? Math.ceil(room / s) : Math.floor(room / s)) + 1);
+  return ceil && (output - 1) * s >= input + begin ? output - 1 : output;
 }

@@ -13,7 +13,9 @@ export const conv: InferRule = (c) => {
   if (!kernel) return c.like(0, partial(x, w, 0));
   const a = convAttributes(c.node, kernel);
   const outputs = w?.[0] ?? null;
-  checkChannels(c, x?.[1] ?? null, mul(w?.[1] ?? null, a.groups), `${a.groups} groups of ${w?.[1]} channels`);
+  const words =
+    a.groups === 1 ? `${w?.[1]}, as the weight` : `${a.groups} groups of ${w?.[1]}, as the weight`;
+  checkChannels(c, x?.[1] ?? null, mul(w?.[1] ?? null, a.groups), words);
   if (typeof outputs === 'number' && outputs % a.groups !== 0)
     c.refuse('weight', `output channels divisible by group ${a.groups}`, `${outputs}`);
   checkBias(c, outputs);
@@ -34,7 +36,7 @@ export const convTranspose: InferRule = (c) => {
   if (!kernel) return c.like(0, partial(x, undefined, 1));
   const a = convTransposeAttributes(c.node, kernel);
   const outputs = mul(w?.[1] ?? null, a.groups);
-  checkChannels(c, x?.[1] ?? null, w?.[0] ?? null, `${w?.[0]} channels, as the weight`);
+  checkChannels(c, x?.[1] ?? null, w?.[0] ?? null, `${w?.[0]}, as the weight`);
   const inputs = w?.[0];
   if (typeof inputs === 'number' && inputs % a.groups !== 0)
     c.refuse('weight', `input channels divisible by group ${a.groups}`, `${inputs}`);
