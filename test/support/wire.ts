@@ -6,8 +6,14 @@
  * Canonical form: fields of a message are sorted by number, occurrences of one number keep their order; packed numbers
  * are unpacked.
  */
+type Kind = 'varint' | 'fixed32' | 'fixed64';
+
 interface Shape {
-  readonly [field: number]: Shape | (() => Shape) | 'varint' | 'fixed32' | 'fixed64';
+  readonly [field: number]: Shape | (() => Shape) | Kind;
+}
+
+function isKind(known: unknown): known is Kind {
+  return known === 'varint' || known === 'fixed32' || known === 'fixed64';
 }
 
 const entry: Shape = {};
@@ -93,7 +99,7 @@ function message(b: Uint8Array, from: number, to: number, shape: Shape, path: st
     list.push(() => emit(`${path}/${id}[${i}]`));
     fields.set(id, list);
   };
-  const scalar = (id: number, kind: 'varint' | 'fixed32' | 'fixed64'): void => {
+  const scalar = (id: number, kind: Kind): void => {
     if (kind === 'varint') {
       const v = varint();
       add(id, (p) => out.push(`${p} varint ${v}`));
@@ -117,8 +123,7 @@ function message(b: Uint8Array, from: number, to: number, shape: Shape, path: st
       const start = at;
       const end = at + length;
       if (end > to) throw new Error(`${path}/${id}: ${length} bytes, ${to - at} left`);
-      if (known === 'varint' || known === 'fixed32' || known === 'fixed64')
-        while (at < end) scalar(id, known);
+      if (isKind(known)) while (at < end) scalar(id, known);
       else if (known !== undefined) {
         const inner = typeof known === 'function' ? known() : known;
         add(id, (p) => {
