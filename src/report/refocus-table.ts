@@ -97,5 +97,5 @@ export function refocusText(report: RefocusReport, format: Exclude<TableFormat, 
 function notesOf({ notes, verify }: RefocusReport): readonly string[] {
   if (verify.equivalent) return notes;
   const worst = verify.worstNode === null ? '' : `; worst at ${verify.worstNode}`;
-  return [...notes, `the fused model differs from the training form${worst}`];
+  return [...notes, `the fused model differs from the training form${worst}`, ...verify.problems];
 }

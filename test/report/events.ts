@@ -61,6 +61,7 @@ export const report: RefocusReport = {
     top1Agreement: 1,
     worstNode: null,
     samples: 64,
+    problems: [],
   },
   parameters: { deployed: 3504872, training: 44050952, storedState: 3504889, frozen: 65312 },
   multAdds: { deployed: 301e6, training: 340e6 },

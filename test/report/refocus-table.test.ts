@@ -43,11 +43,17 @@ describe('refocusText', () => {
   test('a difference and changed frozen weights are said in capitals', () => {
     const text = refocusText({
       ...report,
-      verify: { ...report.verify, equivalent: false, maxRelative: 0.5, worstNode: 'Conv_3' },
+      verify: {
+        ...report.verify,
+        equivalent: false,
+        maxRelative: 0.5,
+        worstNode: 'Conv_3',
+        problems: ['off by half'],
+      },
       frozen: { ...report.frozen, sha256After: 'ffff' },
     });
     expect(text).toContain('NO: largest relative difference 5.0e-1');
-    expect(text).toContain('worst at Conv_3');
+    expect(text).toContain('worst at Conv_3\nNote: off by half');
     expect(text).toContain('CHANGED');
   });
 
