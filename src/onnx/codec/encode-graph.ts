@@ -6,12 +6,14 @@ import { encodeAttribute } from './encode-attribute.js';
 import { encodeSparse, encodeTensor, type Place } from './encode-tensor.js';
 import { encodeType } from './encode-type.js';
 import { writeEntries } from './entries.js';
-import type {
-  GraphMessage,
-  NodeMessage,
-  SparseTensorMessage,
-  TensorMessage,
-  ValueInfoMessage,
+import {
+  type AnnotationMessage,
+  changed,
+  type GraphMessage,
+  type NodeMessage,
+  type SparseTensorMessage,
+  type TensorMessage,
+  type ValueInfoMessage,
 } from './messages.js';
 import { GraphWire, NodeWire, type SecondEntry, ValueWire } from './wire.js';
 
@@ -54,13 +56,33 @@ class GraphEncoder {
     message.sparse_initializer = sparse;
     message.value_info = this.valueInfo(graph, wire?.second ?? []);
     message.metadata_props = writeEntries(graph.metadata, wire?.metadata);
-    if (wire && wire.annotations.length > 0) {
-      const present = new Set([...graph.values()].map((v) => this.names.get(v)));
-      message.quantization_annotation = wire.annotations.filter(
-        ({ tensor_name = '' }) => present.has(tensor_name) || !wire.names.has(tensor_name),
+    if (wire && wire.annotations.length > 0) message.quantization_annotation = this.annotations(graph, wire);
+    return message;
+  }
+
+  /** Annotations name tensors: they follow a value that was renamed, and go with one that is gone. */
+  private annotations(graph: Graph, wire: GraphWire): AnnotationMessage[] {
+    const renamed = new Map<string, string>();
+    for (const v of graph.values())
+      if (v.wire instanceof ValueWire && !renamed.has(v.wire.name))
+        renamed.set(v.wire.name, this.names.get(v) ?? v.name);
+    const out: AnnotationMessage[] = [];
+    for (const annotation of wire.annotations) {
+      const { tensor_name: old = '', quant_parameter_tensor_names: parameters = [] } = annotation;
+      const name = renamed.get(old);
+      if (name === undefined && wire.names.has(old)) continue;
+      const moved = parameters.map((p) => {
+        const to = renamed.get(p.value ?? '');
+        return to === undefined || to === p.value ? p : changed(p, { value: to });
+      });
+      const same = (name ?? old) === old && moved.every((p, i) => p === parameters[i]);
+      out.push(
+        same
+          ? annotation
+          : changed(annotation, { tensor_name: name ?? old, quant_parameter_tensor_names: moved }),
       );
     }
-    return message;
+    return out;
   }
 
   private name(value: Value, reader: string): string {
