@@ -101,3 +101,28 @@ export function samplesOf(feeds: Feeds): number {
   const [first] = feeds.values();
   return first?.dims[0] ?? 1;
 }
+
+/** Whether every input has an open first axis, so that samples may run alone. */
+export function hasOpenBatch(model: Model): boolean {
+  return model.graph.requiredInputs.every((v) => {
+    const first = shapeOf(v)?.[0];
+    return first !== undefined && typeof first !== 'number';
+  });
+}
+
+/** One sample of a batch; inputs along the first axis. */
+export function oneSample(feeds: Feeds, index: number): Feeds {
+  const samples = samplesOf(feeds);
+  const cut = new Map<string, Tensor>();
+  for (const [name, tensor] of feeds) {
+    if (tensor.dims[0] !== samples) return feeds;
+    const bytes = tensor.bytes();
+    const per = bytes.byteLength / samples;
+    if (!Number.isInteger(per)) return feeds;
+    cut.set(
+      name,
+      Tensor.raw(tensor.dataType, [1, ...tensor.dims.slice(1)], bytes.slice(index * per, (index + 1) * per)),
+    );
+  }
+  return cut;
+}

@@ -11,7 +11,7 @@ export interface Located {
 }
 
 /** Values fetched per run: keeps the memory of a deep network's feature maps bounded. */
-const CHUNK = 16;
+const CHUNK = 32;
 
 /**
  * The node where two models part: of the values that both compute under the same name, the first (in graph order) whose

@@ -3,7 +3,7 @@ import type { Engine, Session } from '../../runtime/engine.js';
 import { toInferenceMode } from '../../runtime/index.js';
 import { logitsOf } from '../logits.js';
 import { type Agreement, classesOf, compareAnswers, compareTensors } from './compare.js';
-import { type Feeds, randomBatches, samplesOf } from './inputs.js';
+import { type Feeds, hasOpenBatch, oneSample, randomBatches, samplesOf } from './inputs.js';
 import { fetching, locate } from './locate.js';
 import { signatureProblems } from './signature.js';
 import { compareWeights, type WeightError } from './weights.js';
@@ -106,7 +106,7 @@ interface Comparison {
   readonly answers: Agreement | undefined;
   readonly samples: number;
   readonly problems: readonly string[];
-  /** The batch with the largest error. */
+  /** The sample with the largest error, alone where the models take it alone. */
   readonly worst: Feeds | undefined;
 }
 
@@ -118,7 +118,7 @@ async function compareRuns(
   tolerance: number,
 ): Promise<Comparison> {
   const points = comparisonPoints(a, b);
-  const tally = new Tally(points, tolerance);
+  const tally = new Tally(points, tolerance, hasOpenBatch(a) && hasOpenBatch(b));
   // The runtime's own fusions are off: what is compared is what the files say.
   const open = (model: Model, side: 'a' | 'b'): Promise<Session> =>
     engine.session(
@@ -187,7 +187,11 @@ class Tally {
   #worst: Feeds | undefined;
   #worstError = -1;
 
-  constructor(points: readonly Point[], tolerance: number) {
+  constructor(
+    points: readonly Point[],
+    tolerance: number,
+    readonly separable: boolean,
+  ) {
     this.#errors = new Map(points.map((p) => [p, { relative: 0, absolute: 0 }]));
     this.#tolerance = tolerance;
   }
@@ -203,13 +207,13 @@ class Tally {
         this.#problems.add(`output '${point.label}' ${list}`);
         this.#incomparable.add(point);
         error.relative = error.absolute = Number.POSITIVE_INFINITY;
-        this.#keep(feeds, Number.POSITIVE_INFINITY);
+        this.#keep(feeds, 0, Number.POSITIVE_INFINITY);
         continue;
       }
-      for (const e of list) {
+      for (const [i, e] of list.entries()) {
         error.relative = Math.max(error.relative, e.relative);
         error.absolute = Math.max(error.absolute, e.absolute);
-        this.#keep(feeds, e.relative);
+        this.#keep(feeds, i, e.relative);
       }
       if (point.scores && x && y && classesOf(x.dims) !== undefined)
         this.#count(compareAnswers(x, y, this.#tolerance));
@@ -241,10 +245,10 @@ class Tally {
     };
   }
 
-  #keep(feeds: Feeds, relative: number): void {
+  #keep(feeds: Feeds, sample: number, relative: number): void {
     if (relative <= this.#worstError) return;
     this.#worstError = relative;
-    this.#worst = feeds;
+    this.#worst = this.separable ? oneSample(feeds, sample) : feeds;
   }
 
   #count(next: Agreement): void {
