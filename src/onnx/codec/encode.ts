@@ -1,10 +1,13 @@
 import { ModelError } from '../../base/errors.js';
 import type { Model } from '../ir/model.js';
+import { tensorType } from '../ir/types.js';
+import type { Value } from '../ir/value.js';
 import { ChunkWriter } from './chunk-writer.js';
 import { encodeGraph } from './encode-graph.js';
 import type { Place } from './encode-tensor.js';
+import { encodeType } from './encode-type.js';
 import { writeEntries, writeOpsets } from './entries.js';
-import { fromBigInt, type ModelMessage } from './messages.js';
+import { fromBigInt, type GraphMessage, type ModelMessage, type ValueInfoMessage } from './messages.js';
 import { nameValues } from './names.js';
 import { protobufType } from './schema.js';
 import { ModelWire } from './wire.js';
@@ -57,6 +60,19 @@ function toMessage(model: Model, place: Place): ModelMessage {
   if (model.docString) message.doc_string = model.docString;
   message.opset_import = writeOpsets(model.opsets, wire?.opsets);
   message.metadata_props = writeEntries(model.metadata, wire?.metadata);
-  message.graph = encodeGraph(model.graph, nameValues(model.graph), place);
+  const names = nameValues(model.graph);
+  message.graph = encodeGraph(model.graph, names, place);
+  if (model.irVersion < 4) listNewInitializers(model, message.graph, names);
   return message;
+}
+
+/** Before IR version 4 each initializer has to be a graph input too. Those of the file stay as it had them. */
+function listNewInitializers(model: Model, graph: GraphMessage, names: ReadonlyMap<Value, string>): void {
+  const added: ValueInfoMessage[] = [];
+  for (const v of model.graph.initializers) {
+    const name = names.get(v);
+    if (v.isInput || v.wire !== undefined || name === undefined || !v.initializer) continue;
+    added.push({ name, type: encodeType(tensorType(v.initializer.dataType, v.initializer.dims)) });
+  }
+  if (added.length > 0) graph.input = [...(graph.input ?? []), ...added];
 }

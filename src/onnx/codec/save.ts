@@ -29,30 +29,49 @@ const SMALL_ALIGNMENT = 64;
  * @throws ModelError when the model cannot be written, EnvironmentError when the disk is full or not writable
  */
 export async function saveModel(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
-  const { externalData = 'auto', externalThreshold = 1024 } = options;
+  const { externalData = 'auto' } = options;
   const location = `${basename(path)}.data`;
-  const large = (t: Tensor): boolean => sizeOf(t) >= externalThreshold;
-  const wasOutside = (t: Tensor): boolean => t.storage.kind === 'external';
-  const wanted =
-    externalData === 'always' ? large : externalData === 'keep' ? wasOutside : (): boolean => false;
-
-  const tensors = [...tensorsOf(model, externalData === 'keep')];
-  let outside = new Set(tensors.filter((t) => movable(t) && wanted(t)));
-  const inside = tensors.reduce((n, t) => n + (outside.has(t) ? 0 : sizeOf(t)), 0);
-  if (inside >= MAX_FILE && externalData !== 'never')
-    outside = new Set(tensors.filter((t) => movable(t) && (outside.has(t) || large(t))));
-
-  const places = layOut(outside, location);
-  const { chunks, total } = encodeChunks(model, (t) => places.get(t));
-  if (total > MAX_FILE)
+  let places = planExternal(model, location, options);
+  let encoded = encodeChunks(model, (t) => places.get(t));
+  if (encoded.total > MAX_FILE && externalData !== 'never') {
+    // Tensors alone would have fitted, but not with what describes them.
+    places = planExternal(model, location, options, 0);
+    encoded = encodeChunks(model, (t) => places.get(t));
+  }
+  if (encoded.total > MAX_FILE)
     throw new ModelError({
-      problem: `${path} would take ${total} bytes`,
+      problem: `${path} would take ${encoded.total} bytes`,
       expected: 'less than 2 GiB for a single protobuf message',
       hint:
-        externalData === 'auto' ? 'lower externalThreshold' : "save it with externalData 'auto' or 'always'",
+        externalData === 'never' ? "save it with externalData 'auto' or 'always'" : 'lower externalThreshold',
     });
   if (places.size > 0) await writeFileAtomic(join(dirname(path), location), dataChunks(places));
-  await writeFileAtomic(path, chunks);
+  await writeFileAtomic(path, encoded.chunks);
+}
+
+/**
+ * Which tensors go to the data file, and where in it.
+ * @param limit bytes of tensors from which on `auto` and `keep` move all that reach the threshold
+ */
+export function planExternal(
+  model: Model,
+  location: string,
+  { externalData = 'auto', externalThreshold = 1024 }: SaveOptions,
+  limit = MAX_FILE,
+): Map<Tensor, Placement> {
+  const large = (t: Tensor): boolean => sizeOf(t) >= externalThreshold;
+  const wanted = {
+    auto: () => false,
+    never: () => false,
+    always: large,
+    keep: (t: Tensor): boolean => t.storage.kind === 'external',
+  }[externalData];
+  const tensors = [...tensorsOf(model, externalData === 'keep')];
+  const outside = new Set(tensors.filter((t) => movable(t) && wanted(t)));
+  const inside = tensors.reduce((n, t) => n + (outside.has(t) ? 0 : sizeOf(t)), 0);
+  if (inside >= limit && externalData !== 'never')
+    for (const t of tensors) if (movable(t) && large(t)) outside.add(t);
+  return layOut(outside, location);
 }
 
 function sizeOf(tensor: Tensor): number {

@@ -90,12 +90,12 @@ export class Graph {
     return value;
   }
 
-  /** Replaces the constant of an initializer; its uses stay. */
+  /** Replaces the constant of an initializer; its uses stay. A graph input keeps its declared type where that still fits. */
   setInitializer(value: Value, tensor: Tensor): void {
     if (!this.#initializers.has(value))
       throw new ModelError({ problem: `'${value.name}' is no initializer of graph '${this.name}'` });
     value._initializer = tensor;
-    if (!value.isInput) value.type = tensorType(tensor.dataType, tensor.dims);
+    if (!value.isInput || !fits(tensor, value.type)) value.type = tensorType(tensor.dataType, tensor.dims);
   }
 
   removeInitializer(value: Value): void {
@@ -297,6 +297,16 @@ export function* readsOf(node: Node): Generator<Value> {
       yield* g.outputs;
     }
   }
+}
+
+function fits(tensor: Tensor, type: ValueType | undefined): boolean {
+  if (type?.kind !== 'tensor' || type.dataType !== tensor.dataType) return false;
+  const { shape } = type;
+  if (!shape) return true;
+  return (
+    shape.length === tensor.dims.length &&
+    shape.every((d, i) => typeof d !== 'number' || d === tensor.dims[i])
+  );
 }
 
 /** The nodes and graphs that these nodes consist of: themselves, and what is inside their sub-graphs. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/base/errors.js';
+import { planExternal } from '../../../src/onnx/codec/save.js';
 import {
   decodeModel,
   encodeModel,
@@ -171,17 +172,13 @@ describe('external data', () => {
 });
 
 describe('size', () => {
-  /** A tensor that claims 1.5 GiB; what it holds is never touched. */
-  function claims(bytes: Uint8Array): Tensor {
-    return Tensor.raw('uint8', [bytes.byteLength], bytes);
-  }
-
   function large(): Model {
     const graph = new Graph('large');
-    // Pages of zeros that the system does not give until they are written.
-    const shared = new Uint8Array(1.5 * 2 ** 30);
-    const a = graph.addInitializer('a', claims(shared));
-    const b = graph.addInitializer('b', claims(shared.subarray(1)));
+    // Pages of zeros that the system does not give before they are touched; two views make more than 2 GiB.
+    const zeros = new Uint8Array(1.5 * 2 ** 30);
+    const a = graph.addInitializer('a', Tensor.raw('uint8', [zeros.byteLength], zeros));
+    const b = graph.addInitializer('b', Tensor.raw('uint8', [zeros.byteLength - 1], zeros.subarray(1)));
+    graph.addInitializer('tiny', Tensor.float32([1], [1]));
     graph.addOutput(a);
     graph.addOutput(b);
     return new Model(graph, 17, 8);
@@ -193,6 +190,24 @@ describe('size', () => {
     expect(readdirSync(folder)).toEqual([]);
     expect(() => encodeModel(large())).toThrow(ModelError);
   });
+
+  test.each(['auto', 'keep', 'always'] as const)(
+    '%s moves them outside, the small ones not',
+    (externalData) => {
+      const model = large();
+      const places = planExternal(model, 'm.data', { externalData });
+      expect([...places].map(([t, p]) => [t, p.offset, p.length])).toEqual([
+        [model.graph.find('a')?.initializer, 0, 1.5 * 2 ** 30],
+        [model.graph.find('b')?.initializer, 1.5 * 2 ** 30, 1.5 * 2 ** 30 - 1],
+      ]);
+    },
+  );
+
+  test('just below the limit all stays inside, at the limit it does not', () => {
+    const model = sum(1000);
+    expect(planExternal(model, 'm.data', {}, 4005).size).toBe(0);
+    expect(planExternal(model, 'm.data', {}, 4004).size).toBe(1);
+  });
 });
 
 describe('writing', () => {
@@ -202,6 +217,17 @@ describe('writing', () => {
     await saveModel(model, path);
     expect(Buffer.compare(readFileSync(path), encodeModel(model))).toBe(0);
     verifyModel(decodeModel(readFileSync(path)));
+  });
+
+  test('before IR 4 a new initializer is listed as an input too, as that format wants', async () => {
+    const path = join(folder, 'm.onnx');
+    const model = sum(10);
+    model.irVersion = 3;
+    await saveModel(model, path);
+    const back = await loadModel(path);
+    expect(back.graph.inputs.map((v) => v.name)).toEqual(['x', 'big', 'small']);
+    expect(back.graph.requiredInputs.map((v) => v.name)).toEqual(['x']);
+    expect(await run(path, 10)).toEqual(expected(10));
   });
 
   test('leaves no other file behind, and nothing at all when it fails', async () => {
