@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../base/files.js';
 import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval } from '../data/index.js';
 import { cloneModel, countModel, loadModel, type Model, saveModel } from '../onnx/index.js';
-import { expand, frozenHashes, fuse } from '../reparam/index.js';
+import { constantOf, expand, frozenHashes, fuse, tensorSha256 } from '../reparam/index.js';
 import { createEngine } from '../runtime/index.js';
 import { buildModel, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
 import type { Listener } from './events.js';
@@ -94,7 +94,11 @@ export async function runRefocus(
         options.tolerance,
         control ? { control } : {},
       );
-      const frozen = { before: frozenHashes(expanded.model), after: frozenHashes(written.training) };
+      const frozen = {
+        before: kernelHashes(baseline, expanded.form.layers.map((l) => l.weight)),
+        after: frozenHashes(written.training),
+      };
+      const moved = [...frozen.before].filter(([name, sha]) => frozen.after.get(name) !== sha).map(([name]) => name);
       const counts = { deployed: countModel(written.fused), training: countModel(written.training) };
       if (sets.coincide)
         notes.push('training and evaluation images coincide: the accuracies say nothing about new images');
@@ -124,16 +128,20 @@ export async function runRefocus(
         options: { ...options },
         results: {
           baseline: before.baseline,
-          control: verified.others.control ?? null,
+          control: verified.control,
           training: verified.training,
           fused: verified.fused,
         },
-        verify: verified.summary,
+        verify: {
+          ...verified.summary,
+          equivalent: verified.summary.equivalent && moved.length === 0,
+          problems: [...verified.summary.problems, ...moved.map((name) => `frozen kernel '${name}' has changed`)],
+        },
         parameters: {
           deployed: counts.deployed.parameters,
           training: trainedValues(refocused.step.state, 'parameter'),
           storedState: trainedValues(refocused.step.state, 'parameter'),
-          frozen: expanded.form.layers.reduce((n, l) => n + l.base.shape.reduce((a, d) => a * d, 1), 0),
+          frozen: expanded.form.layers.reduce((n, l) => n + (l.base.shape ?? []).reduce((a, d) => a * d, 1), 0),
         },
         multAdds: {
           deployed: counts.deployed.multAdds,
@@ -177,6 +185,17 @@ function filesOf(folder: string): Readonly<Record<'baseline' | 'control' | 'trai
     training: file('training'),
     fused: file('fused'),
   };
+}
+
+/** SHA-256 of kernels as they stand in the checkpoint, by name. */
+function kernelHashes(model: Model, names: readonly string[]): Map<string, string> {
+  const wanted = new Set(names);
+  const hashes = new Map<string, string>();
+  for (const value of model.graph.values()) {
+    const tensor = wanted.has(value.name) ? constantOf(value) : undefined;
+    if (tensor) hashes.set(value.name, tensorSha256(tensor));
+  }
+  return hashes;
 }
 
 type Base = Omit<ResolvedModel, 'model'> & { readonly model: Model | undefined };

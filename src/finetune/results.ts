@@ -19,6 +19,8 @@ export interface VerifySummary {
   readonly top1Agreement: number | null;
   readonly worstNode: string | null;
   readonly samples: number;
+  /** Why the models are not equivalent, in words; empty when they are. */
+  readonly problems: readonly string[];
 }
 
 /** `report.json`, and what `refocus --json` prints. */

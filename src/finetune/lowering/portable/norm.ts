@@ -10,18 +10,25 @@
 import type { GraphBuilder, Value } from '../../../onnx/index.js';
 import type { LoweringContext } from '../rule.js';
 
-const channelAxes = (rank: number): number[] =>
-  Array.from({ length: rank }, (_, i) => i).filter((i) => i !== 1);
+/**
+ * Σ over all axes but the channel: over the pixels of each image first, then over the images, which rounds less and
+ * runs faster than one reduction over scattered axes.
+ */
+function channelSum(b: GraphBuilder, v: Value, rank: number, op: 'ReduceSum' | 'ReduceSumSquare'): Value {
+  if (rank === 2) return b.op(op, [v, b.i64([0])], { keepdims: 0 });
+  const pixels = Array.from({ length: rank - 2 }, (_, i) => i + 2);
+  const perImage = b.op(op, [v, b.i64(pixels)], { keepdims: 0 });
+  return b.op('ReduceSum', [perImage, b.i64([0])], { keepdims: 0 });
+}
 
 export function batchNormTrain(c: LoweringContext): readonly Value[] {
   const { b, node, shape } = c;
   const [x, gamma, beta] = [node.input(0), node.input(1), node.input(2)];
   const dims = shape(x);
-  const axes = b.i64(channelAxes(dims.length));
   const count = dims.reduce((n, d) => n * d, 1) / dims[1];
-  const mean = b.op('ReduceMean', [x, axes], { keepdims: 0 }, { name: 'mean' });
+  const mean = b.op('Mul', [channelSum(b, x, dims.length, 'ReduceSum'), b.f32(1 / count)], {}, { name: 'mean' });
   const centered = center(c, x, mean, dims);
-  const squares = b.op('ReduceSumSquare', [centered, axes], { keepdims: 0 });
+  const squares = channelSum(b, centered, dims.length, 'ReduceSumSquare');
   const variance = b.op('Mul', [squares, b.f32(1 / count)], {}, { name: 'variance' });
   const scale = b.op('Mul', [gamma, inverseDeviation(c, variance)]);
   return [affine(b, centered, scale, beta, dims[1]), mean, variance];
@@ -31,15 +38,12 @@ export function batchNormTrainGrad(c: LoweringContext): readonly Value[] {
   const { b, node, shape } = c;
   const [dy, x, gamma, mean, variance] = [0, 1, 2, 3, 4].map((i) => node.input(i));
   const dims = shape(x);
-  const axes = b.i64(channelAxes(dims.length));
   const count = dims.reduce((n, d) => n * d, 1) / dims[1];
   const centered = center(c, x, mean, dims);
   const inverse = inverseDeviation(c, variance);
-  const dbeta = b.op('ReduceSum', [dy, axes], { keepdims: 0 });
-  const dgamma = b.op('Mul', [
-    inverse,
-    b.op('ReduceSum', [b.op('Mul', [dy, centered]), axes], { keepdims: 0 }),
-  ]);
+  const dbeta = channelSum(b, dy, dims.length, 'ReduceSum');
+  const product = channelSum(b, b.op('Mul', [dy, centered]), dims.length, 'ReduceSum');
+  const dgamma = b.op('Mul', [inverse, product]);
   const scale = b.op('Mul', [gamma, inverse]);
   const perM = b.f32(-1 / count);
   const ofCentered = b.op('Mul', [b.op('Mul', [scale, inverse]), b.op('Mul', [dgamma, perM])]);
