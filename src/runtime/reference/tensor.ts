@@ -176,7 +176,7 @@ export function toNumbers(t: RefTensor): Float64Array {
 
 /** Integers modulo 2^bits of their type, as two's complement hardware stores them; floats and bool unchanged. */
 export function wrapInteger(dataType: RealType, data: Float64Array): Float64Array {
-  return isSmallInteger(dataType) ? Float64Array.from(new INTEGER_ARRAYS[dataType](data)) : data;
+  return isSmallInteger(dataType) ? new Float64Array(new INTEGER_ARRAYS[dataType](data)) : data;
 }
 
 /** Rounds to a 16-bit float type; wider floats stay as they are. */
@@ -207,10 +207,11 @@ export function fromTensor(tensor: Tensor): RefTensor {
   if (dataType === 'int64') return { dataType, dims, data: BigInt64Array.from(big(typed)) };
   if (dataType === 'uint64') return { dataType, dims, data: BigUint64Array.from(big(typed)) };
   const numbers = small(typed);
-  if (dataType === 'float16') return { dataType, dims, data: Float64Array.from(numbers, float16ToNumber) };
-  if (dataType === 'bfloat16') return { dataType, dims, data: Float64Array.from(numbers, bfloat16ToNumber) };
-  if (dataType === 'bool') return { dataType, dims, data: Float64Array.from(numbers, (v) => (v ? 1 : 0)) };
-  return { dataType, dims, data: Float64Array.from(numbers) };
+  if (dataType === 'float16') return { dataType, dims, data: new Float64Array(numbers).map(float16ToNumber) };
+  if (dataType === 'bfloat16')
+    return { dataType, dims, data: new Float64Array(numbers).map(bfloat16ToNumber) };
+  if (dataType === 'bool') return { dataType, dims, data: new Float64Array(numbers).map((v) => (v ? 1 : 0)) };
+  return { dataType, dims, data: new Float64Array(numbers) };
 }
 
 /**
@@ -227,13 +228,13 @@ export function toTensor(t: RefTensor, dataType: RefType = t.dataType): Tensor {
     case 'float64':
       return make(numbers.slice());
     case 'float32':
-      return make(Float32Array.from(numbers));
+      return make(new Float32Array(numbers));
     case 'float16':
-      return make(Uint16Array.from(numbers, numberToFloat16));
+      return make(new Uint16Array(numbers.map(numberToFloat16)));
     case 'bfloat16':
-      return make(Uint16Array.from(numbers, numberToBfloat16));
+      return make(new Uint16Array(numbers.map(numberToBfloat16)));
     case 'bool':
-      return make(Uint8Array.from(numbers, (v) => (v === 0 ? 0 : 1)));
+      return make(new Uint8Array(numbers.map((v) => (v === 0 ? 0 : 1))));
     default:
       return make(new INTEGER_ARRAYS[dataType](numbers));
   }

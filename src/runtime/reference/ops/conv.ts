@@ -28,7 +28,7 @@ export const conv: RefRule = (call) => {
   const y = zeros(x.dataType, [batch, maps, ...spatial(shaped.output, shaped.rank)]);
   const inputPlane = volume(windows.input);
   const outputPlane = volume(windows.output);
-  const kernelPlane = volume(windows.kernel);
+  const taps = tapsOf(windows);
   for (let n = 0; n < batch; n++)
     for (let m = 0; m < maps; m++) {
       const g = Math.floor(m / (maps / group));
@@ -36,7 +36,7 @@ export const conv: RefRule = (call) => {
       if (bias) y.data.fill(bias[m], to, to + outputPlane);
       for (let c = 0; c < perGroup; c++) {
         const from = (n * channels + g * perGroup + c) * inputPlane;
-        gatherPlane(x.data, from, w.data, (m * perGroup + c) * kernelPlane, y.data, to, windows);
+        gatherPlane(x.data, from, w.data, (m * perGroup + c) * taps.length, y.data, to, windows, taps);
       }
     }
   return [y];
@@ -58,7 +58,7 @@ export const convTranspose: RefRule = (call) => {
   const y = zeros(x.dataType, [batch, maps, ...spatial(windows.input, windows.rank)]);
   const smallPlane = volume(windows.output);
   const largePlane = volume(windows.input);
-  const kernelPlane = volume(windows.kernel);
+  const taps = tapsOf(windows);
   for (let n = 0; n < batch; n++) {
     if (bias)
       for (let m = 0; m < maps; m++)
@@ -68,87 +68,35 @@ export const convTranspose: RefRule = (call) => {
       for (let m = 0; m < perGroup; m++) {
         const to = (n * maps + g * perGroup + m) * largePlane;
         const from = (n * channels + c) * smallPlane;
-        scatterPlane(x.data, from, w.data, (c * perGroup + m) * kernelPlane, y.data, to, windows);
+        scatterPlane(x.data, from, w.data, (c * perGroup + m) * taps.length, y.data, to, windows, taps);
       }
     }
   }
   return [y];
 };
 
-/** y += one input plane correlated with one kernel plane. */
-function gatherPlane(
-  x: Float64Array,
-  from: number,
-  w: Float64Array,
-  kernelAt: number,
-  y: Float64Array,
-  to: number,
-  windows: Windows,
-): void {
-  const { input, output, strides } = windows;
-  const step = strides[2];
-  forTaps(windows, kernelAt, (tap, d, h, first, last, offset) => {
-    const weight = w[tap];
-    for (let od = d.first; od < d.last; od++)
-      for (let oh = h.first; oh < h.last; oh++) {
-        const id = od * strides[0] + d.offset;
-        const ih = oh * strides[1] + h.offset;
-        const row = from + (id * input[1] + ih) * input[2] + offset;
-        const out = to + (od * output[1] + oh) * output[2];
-        for (let ow = first, at = row + first * step; ow < last; ow++, at += step)
-          y[out + ow] += weight * x[at];
-      }
-  });
-}
-
-/** The adjoint: `output` of the windows is the small side (x), `input` the large one (y). */
-function scatterPlane(
-  x: Float64Array,
-  from: number,
-  w: Float64Array,
-  kernelAt: number,
-  y: Float64Array,
-  to: number,
-  windows: Windows,
-): void {
-  const { input, output, strides } = windows;
-  const step = strides[2];
-  forTaps(windows, kernelAt, (tap, d, h, first, last, offset) => {
-    const weight = w[tap];
-    for (let od = d.first; od < d.last; od++)
-      for (let oh = h.first; oh < h.last; oh++) {
-        const id = od * strides[0] + d.offset;
-        const ih = oh * strides[1] + h.offset;
-        const row = to + (id * input[1] + ih) * input[2] + offset;
-        const out = from + (od * output[1] + oh) * output[2];
-        for (let ow = first, at = row + first * step; ow < last; ow++, at += step)
-          y[at] += weight * x[out + ow];
-      }
-  });
+/** What one kernel element multiplies: outputs first ≤ o < last of each axis, at input o·stride + offset. */
+interface Tap {
+  readonly d: Range;
+  readonly h: Range;
+  readonly w: Range;
 }
 
 interface Range {
-  /** Outputs first ≤ o < last read inside the input; input position = o·stride + offset. */
   readonly first: number;
   readonly last: number;
   readonly offset: number;
 }
 
-type Tap = (tap: number, d: Range, h: Range, first: number, last: number, offset: number) => void;
-
-function forTaps(windows: Windows, kernelAt: number, visit: Tap): void {
-  const { kernel } = windows;
-  let tap = kernelAt;
-  for (let kd = 0; kd < kernel[0]; kd++) {
-    const d = inside(windows, 0, kd);
-    for (let kh = 0; kh < kernel[1]; kh++) {
-      const h = inside(windows, 1, kh);
-      for (let kw = 0; kw < kernel[2]; kw++) {
-        const { first, last, offset } = inside(windows, 2, kw);
-        visit(tap++, d, h, first, last, offset);
-      }
-    }
-  }
+/** The kernel's elements in row-major order; the same for every pair of planes. */
+function tapsOf(windows: Windows): Tap[] {
+  const [depth, height, width] = windows.kernel;
+  const taps: Tap[] = [];
+  for (let kd = 0; kd < depth; kd++)
+    for (let kh = 0; kh < height; kh++)
+      for (let kw = 0; kw < width; kw++)
+        taps.push({ d: inside(windows, 0, kd), h: inside(windows, 1, kh), w: inside(windows, 2, kw) });
+  return taps;
 }
 
 function inside({ input, output, strides, dilations, begin }: Windows, axis: 0 | 1 | 2, k: number): Range {
@@ -156,6 +104,56 @@ function inside({ input, output, strides, dilations, begin }: Windows, axis: 0 |
   const first = Math.max(0, Math.ceil(-offset / strides[axis]));
   const last = Math.min(output[axis], Math.floor((input[axis] - 1 - offset) / strides[axis]) + 1);
   return { first, last, offset };
+}
+
+/** y += one input plane correlated with one kernel plane. */
+function gatherPlane(
+  x: Float64Array,
+  from: number,
+  weights: Float64Array,
+  kernelAt: number,
+  y: Float64Array,
+  to: number,
+  { input, output, strides }: Windows,
+  taps: readonly Tap[],
+): void {
+  for (let k = 0; k < taps.length; k++) {
+    const { d, h, w } = taps[k];
+    const weight = weights[kernelAt + k];
+    for (let od = d.first; od < d.last; od++)
+      for (let oh = h.first; oh < h.last; oh++) {
+        const id = od * strides[0] + d.offset;
+        const ih = oh * strides[1] + h.offset;
+        const out = to + (od * output[1] + oh) * output[2];
+        let at = from + (id * input[1] + ih) * input[2] + w.first * strides[2] + w.offset;
+        for (let ow = w.first; ow < w.last; ow++, at += strides[2]) y[out + ow] += weight * x[at];
+      }
+  }
+}
+
+/** The adjoint: `output` of the windows is the small side (x), `input` the large one (y). */
+function scatterPlane(
+  x: Float64Array,
+  from: number,
+  weights: Float64Array,
+  kernelAt: number,
+  y: Float64Array,
+  to: number,
+  { input, output, strides }: Windows,
+  taps: readonly Tap[],
+): void {
+  for (let k = 0; k < taps.length; k++) {
+    const { d, h, w } = taps[k];
+    const weight = weights[kernelAt + k];
+    for (let od = d.first; od < d.last; od++)
+      for (let oh = h.first; oh < h.last; oh++) {
+        const id = od * strides[0] + d.offset;
+        const ih = oh * strides[1] + h.offset;
+        const row = from + (od * output[1] + oh) * output[2];
+        let at = to + (id * input[1] + ih) * input[2] + w.first * strides[2] + w.offset;
+        for (let ow = w.first; ow < w.last; ow++, at += strides[2]) y[at] += weight * x[row + ow];
+      }
+  }
 }
 
 /** A 1×1 convolution sees the plane as one row: long inner loops. */

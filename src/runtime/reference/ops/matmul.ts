@@ -2,7 +2,7 @@
 import { gemmAttributes } from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { broadcastDims, broadcastStrides, expandTo, stridedIndices, transpose } from '../strides.js';
-import { type RealTensor, realTensor, zeros } from '../tensor.js';
+import { type RealTensor, realTensor, toNumbers, zeros } from '../tensor.js';
 
 /** c[m,n] += a[m,k]·b[k,n], each starting at its offset; the inner loop runs along rows of b and c. */
 function accumulate(
@@ -56,8 +56,7 @@ export const gemm: RefRule = (call) => {
     const t = call.real(index);
     if (t.dims.length !== 2) call.fail(`input ${index}`, 'a matrix', `[${t.dims}]`);
     if (!flip) return t;
-    const flipped = transpose(t, [1, 0]);
-    return realTensor(flipped.dims, Float64Array.from(flipped.data, Number), t.dataType);
+    return realTensor([...t.dims].reverse(), toNumbers(transpose(t, [1, 0])), t.dataType);
   };
   const a = matrix(0, transA);
   const b = matrix(1, transB);
