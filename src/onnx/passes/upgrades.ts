@@ -36,10 +36,11 @@ export function unsupported(node: Node, what: string, hint?: string): never {
 /** An integer list attribute becomes input `index`. */
 function intsToInput(attribute: string, index: number): Step {
   return (node, c) => {
-    const list = node.ints(attribute);
-    if (list) {
+    // As bigint: INT64_MAX, the usual end of a slice, is no number.
+    const list = node.attributes.get(attribute);
+    if (list?.type === 'ints') {
       node.attributes.delete(attribute);
-      node.setInput(index, c.builder.i64(list));
+      node.setInput(index, c.builder.i64(list.value));
     }
     return node;
   };
