@@ -12,7 +12,6 @@ const flags = {
   model: {
     kind: text('NAME|FILE', 'a zoo name or an ONNX file'),
     describe: 'What to refocus: a name of reparam zoo list that comes trained, or an ONNX file',
-    alias: 'm',
     required: true,
     group: GROUPS.model,
   },

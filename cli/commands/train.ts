@@ -9,7 +9,6 @@ const flags = {
   model: {
     kind: text('NAME|FILE', 'a zoo name or an ONNX file'),
     describe: 'What to train: a name of reparam zoo list (from random weights), or an ONNX file',
-    alias: 'm',
     required: true,
     group: GROUPS.model,
   },
