@@ -27,5 +27,12 @@ export {
 } from './restore-batchnorm.js';
 export { RESTORED_KEY } from './restored.js';
 export { type TrainableOptions, type Trainables, trainables } from './trainables.js';
+export {
+  type Agreement,
+  classesOf,
+  compareAnswers,
+  compareTensors,
+  type SampleError,
+} from './verify/compare.js';
 export type { Feeds } from './verify/inputs.js';
 export { type OutputError, type VerifyOptions, type VerifyReport, verify } from './verify/verify.js';

@@ -1,6 +1,6 @@
 import { cloneModel, type Model, type Tensor } from '../../onnx/index.js';
 import type { Engine, Session } from '../../runtime/engine.js';
-import { toInferenceMode } from '../../runtime/index.js';
+import { toInferenceMode } from '../../runtime/specialize/inference-mode.js';
 import { logitsOf } from '../logits.js';
 import { type Agreement, classesOf, compareAnswers, compareTensors } from './compare.js';
 import { type Feeds, hasOpenBatch, oneSample, randomBatches, samplesOf } from './inputs.js';
