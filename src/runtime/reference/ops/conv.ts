@@ -16,6 +16,7 @@ export const conv: RefRule = (call) => {
   const group = attributes.groups;
   const [batch, channels] = x.dims;
   const [maps, perGroup] = w.dims;
+  if (channels % group !== 0) call.fail('attribute group', `a divisor of ${channels} channels`, `${group}`);
   if (perGroup * group !== channels || maps % group !== 0)
     call.fail(
       'weight',
