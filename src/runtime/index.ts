@@ -4,3 +4,4 @@
 export * from './create.js';
 export { type DeviceDiagnosis, type Diagnosis, diagnose } from './doctor.js';
 export * from './engine.js';
+export * from './specialize/index.js';

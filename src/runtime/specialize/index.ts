@@ -1,0 +1,9 @@
+export { makePadsExplicit } from './auto-pad.js';
+export { type FoldOptions, foldConstants } from './fold.js';
+export {
+  findTrainingNodes,
+  type InferenceModeResult,
+  type TrainingNodes,
+  toInferenceMode,
+} from './inference-mode.js';
+export { type SpecializeOptions, type SpecializeReport, specialize } from './specialize.js';

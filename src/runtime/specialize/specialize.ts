@@ -1,0 +1,137 @@
+import {
+  cloneModel,
+  constantsToInitializers,
+  eliminateDeadNodes,
+  inferShapes,
+  type Model,
+  type Node,
+} from '../../onnx/index.js';
+import type { Engine } from '../engine.js';
+import { makePadsExplicit } from './auto-pad.js';
+import { type FoldOptions, foldConstants } from './fold.js';
+import { foldShapes } from './fold-shapes.js';
+import { findTrainingNodes } from './inference-mode.js';
+import { inlineBranches } from './inline-if.js';
+import { planInputs, type ShapeRequest, setInputs } from './input-shapes.js';
+import { LazyEngine } from './lazy-engine.js';
+import { measureTypes, unknownShapes } from './measure.js';
+import { rebatch } from './rebatch.js';
+import { checkBatch } from './rebatch-check.js';
+
+export interface SpecializeOptions extends ShapeRequest, FoldOptions {
+  /** Default: one is started when it is needed, and closed. */
+  readonly engine?: Engine;
+}
+
+export interface SpecializeReport {
+  /** Inputs with their dims. */
+  readonly inputs: ReadonlyMap<string, readonly number[]>;
+  /** The batch that was fixed in the file, where it was replaced. */
+  readonly replacedBatch: number | null;
+  /** Constants rewritten for another batch, in words. */
+  readonly rewritten: readonly string[];
+  /** Largest difference to the model with its own batch, relative to the outputs; null: not compared. */
+  readonly batchDifference: number | null;
+  /** Values that became constants. */
+  readonly folded: number;
+  /** Nodes with `auto_pad` that got explicit pads. */
+  readonly explicitPads: readonly string[];
+  /** Values whose type was found by execution; where it depends on the data, it is that of one random input. */
+  readonly measured: readonly string[];
+  /** Graph inputs with a default that became plain constants. */
+  readonly frozenInputs: readonly string[];
+  readonly removedNodes: number;
+}
+
+/** Rounds of folding: each may open a branch whose shapes the next one folds. */
+const MAX_ROUNDS = 8;
+
+/**
+ * A copy of the model for fixed input dims: every value of the graph has a static type, what does not depend on the
+ * inputs is a constant, branches with a constant condition are taken, pads are explicit, nothing dead is left. Names of
+ * what stays do not change. A batch that is fixed in the file (often 1, with the 1 in Reshape constants) is replaced, and
+ * the result compared with the original by execution (not where random or training-mode nodes make outputs differ).
+ * @throws InputError a dim stays open or contradicts the file; UnsupportedError the batch cannot be changed
+ */
+export async function specialize(
+  model: Model,
+  options: SpecializeOptions = {},
+): Promise<{ readonly model: Model; readonly report: SpecializeReport }> {
+  const engine = new LazyEngine(options.engine);
+  try {
+    const copy = cloneModel(model);
+    const frozenInputs = freezeDefaults(copy);
+    const plan = planInputs(copy, options);
+    const nodes = copy.graph.nodes.length;
+    setInputs(plan, 'before');
+    let { folded, measured } = await makeStatic(copy, engine, options.keep);
+    let rewritten: string[] = [];
+    let batchDifference: number | null = null;
+    const changed = plan.find((p) => p.before.some((d, axis) => d !== p.after[axis]));
+    if (changed) {
+      const before = cloneModel(copy);
+      rewritten = rebatch(copy, plan);
+      eliminateDeadNodes(copy.graph);
+      const { batchNorms, dropouts, random } = findTrainingNodes(copy);
+      if (batchNorms.length + dropouts.length + random.length === 0)
+        batchDifference = await checkBatch(before, copy, plan, await engine.get());
+      const again = await makeStatic(copy, engine, options.keep);
+      folded += again.folded;
+      measured = [...measured, ...again.measured];
+    }
+    const explicitPads = makePadsExplicit(copy.graph).map((n) => n.describe());
+    eliminateDeadNodes(copy.graph);
+    const report: SpecializeReport = {
+      inputs: new Map(plan.map((p) => [p.input.name, p.after])),
+      replacedBatch: changed ? changed.before[0] : null,
+      rewritten,
+      batchDifference,
+      folded,
+      explicitPads,
+      measured: [...new Set(measured)],
+      frozenInputs,
+      removedNodes: Math.max(0, nodes - copy.graph.nodes.length),
+    };
+    return { model: copy, report };
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Inputs with a default, as old files list every weight: nobody feeds them, and only a constant can be folded. */
+function freezeDefaults(model: Model): string[] {
+  const { graph } = model;
+  const frozen = graph.inputs.filter((v) => v.initializer !== undefined);
+  for (const v of frozen) graph.removeInput(v);
+  return frozen.map((v) => v.name);
+}
+
+/** Static types for the inputs' dims as they are, and everything folded that follows from them. */
+async function makeStatic(
+  model: Model,
+  engine: LazyEngine,
+  keep: ((node: Node) => boolean) | undefined,
+): Promise<{ folded: number; measured: string[] }> {
+  const { graph } = model;
+  constantsToInitializers(graph);
+  let folded = 0;
+  const measured: string[] = [];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const inputs = new Map(graph.requiredInputs.map((v) => [v.name, v.shape ?? []]));
+    inferShapes(model, { inputShapes: inputs });
+    let progress = foldShapes(model, keep);
+    progress += (await foldConstants(model, () => engine.get(), keep && { keep })).folded;
+    const inlined = inlineBranches(graph);
+    if (inlined > 0) constantsToInitializers(graph);
+    eliminateDeadNodes(graph);
+    folded += progress;
+    if (progress + inlined > 0) continue;
+    const unknown = unknownShapes(model);
+    if (unknown.length === 0) break;
+    await measureTypes(model, unknown, await engine.get());
+    measured.push(...unknown.map((v) => v.name));
+    // Inference goes on from what was measured; with all types static there is no further round.
+    if (foldShapes(model, keep) === 0) break;
+  }
+  return { folded, measured };
+}
