@@ -49,6 +49,7 @@ export function readForm(model: Model): TrainingForm | undefined {
   const layers: FormLayer[] = [];
   const folded: LayerRecord[] = [];
   const left = new Set(matched);
+  const allFolded = nothingLeft(model.graph);
   for (const r of record.layers) {
     const found =
       matched.find((l) => l.base.name === r.base && l.map.name === r.map) ??
@@ -56,7 +57,7 @@ export function readForm(model: Model): TrainingForm | undefined {
     if (found) {
       left.delete(found);
       layers.push({ ...found, layer: r.layer, weight: r.weight, record: r });
-    } else if (isFolded(model.graph, r)) folded.push(r);
+    } else if (allFolded || isFolded(model.graph, r)) folded.push(r);
     else
       throw new MarkersLostError({
         problem: `${where(model)}layer '${r.layer}' of the training form is not in the graph`,
@@ -162,6 +163,13 @@ function refuseLeftovers(model: Model, layers: readonly FormLayer[]): void {
         hint,
       });
   }
+}
+
+/** No computed kernel and no marked constant anywhere: an optimizer folded all of it, whatever it calls the kernels now. */
+function nothingLeft(graph: Graph): boolean {
+  for (const value of graph.values()) if (MARKED.test(value.name)) return false;
+  for (const weight of computedWeights(graph).keys()) if (constantRegion(weight)) return false;
+  return true;
 }
 
 /** Whether the kernel has become a plain constant of the same shape under its old name. */

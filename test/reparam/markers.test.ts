@@ -95,6 +95,16 @@ test('folded completely, metadata left behind: a plain model, no training form t
   expect(again.model.metadata.has(FORM_KEY)).toBe(false);
 });
 
+test('folded completely by an optimizer that renames kernels and folds normalizations too', () => {
+  const fused = fuse(trainingForm(), { foldBatchNorm: true }).model;
+  fused.metadata.set(FORM_KEY, trainingForm().metadata.get(FORM_KEY) ?? '');
+  for (const [i, v] of [...fused.graph.initializers].entries()) v.name = `w${i}`;
+  const form = readForm(fused);
+  expect(form?.layers).toEqual([]);
+  expect(form?.folded).toHaveLength(3);
+  expect(fuse(fused).model.metadata.has(FORM_KEY)).toBe(false);
+});
+
 describe('refused, never taken for a plain model', () => {
   /** Replaces W_b + Δ by something that no method makes. */
   function rewriteSum(model: Model): void {

@@ -154,6 +154,8 @@ interface Point {
   readonly b: string;
   /** Scores of classes, when their shape says so too. */
   readonly scores: boolean;
+  /** An inner value: the same elements count, whatever shape each model gives them. */
+  readonly inner: boolean;
 }
 
 /** Every output; and where both models end in a Softmax, the scores before it. */
@@ -165,13 +167,20 @@ function comparisonPoints(a: Model, b: Model): Point[] {
     const x = logitsOf(a.graph, output);
     const y = other && logitsOf(b.graph, other);
     const before = x.activation !== undefined && y?.activation !== undefined;
-    points.push({ label: output.name, a: output.name, b: output.name, scores: single && !before });
+    points.push({
+      label: output.name,
+      a: output.name,
+      b: output.name,
+      scores: single && !before,
+      inner: false,
+    });
     if (before)
       points.push({
         label: `${output.name} (before ${x.activation.node.opType})`,
         a: x.value.name,
         b: y.value.name,
         scores: single,
+        inner: true,
       });
   }
   return points;
@@ -201,7 +210,8 @@ class Tally {
     this.#samples += samples;
     for (const [point, error] of this.#errors) {
       const x = a.get(point.a);
-      const y = b.get(point.b);
+      const other = b.get(point.b);
+      const y = point.inner && other && x?.size === other.size ? other.with({ dims: x.dims }) : other;
       const list = x && y ? compareTensors(x, y, samples) : 'was not computed';
       if (typeof list === 'string') {
         this.#problems.add(`output '${point.label}' ${list}`);
