@@ -51,8 +51,12 @@ describe('as Image.open().convert() of Pillow', () => {
         return;
       }
       const limit = TOLERANCE[encoded.name] ?? 0;
-      expect(largestDifference(withChannels(image, 3).pixels, bytesOf(encoded.rgb))).toBeLessThanOrEqual(limit);
-      expect(largestDifference(withChannels(image, 1).pixels, bytesOf(encoded.grey))).toBeLessThanOrEqual(limit);
+      expect(largestDifference(withChannels(image, 3).pixels, bytesOf(encoded.rgb))).toBeLessThanOrEqual(
+        limit,
+      );
+      expect(largestDifference(withChannels(image, 1).pixels, bytesOf(encoded.grey))).toBeLessThanOrEqual(
+        limit,
+      );
     });
 
   for (const file of ['picture.png', 'picture_rgba.png', 'picture.ppm', 'picture.bmp'])
@@ -93,10 +97,7 @@ describe('more encodings', () => {
 
   test('16 bits of colour: the high byte', async () => {
     const wide = Uint16Array.from(rgb, (v, i) => v * 256 + ((i * 37) % 256));
-    const png = await sharp(wide, raw)
-      .toColourspace('rgb16')
-      .png()
-      .toBuffer();
+    const png = await sharp(wide, raw).toColourspace('rgb16').png().toBuffer();
     const meta = await sharp(png).metadata();
     expect(meta.depth).toBe('ushort');
     expect(largestDifference((await decodeImage(png, 'wide')).pixels, rgb)).toBe(0);

@@ -2,8 +2,10 @@ import { type Random, randomFor } from '../../base/random.js';
 import { FIGURES, type Figure, unitVector } from './geometry.js';
 
 /**
- * One picture of the built-in set: a figure of random place, size, turn, stretch and colour on a background of a colour
- * gradient, a stripe pattern and coarse and fine noise, with strokes and specks around it and sometimes a bar across it.
+ * One picture of the built-in set: a figure of random place, size, tilt, stretch and colour on a darker background of a
+ * colour gradient, a stripe pattern and coarse and fine noise, with strokes and specks around it and sometimes a bar
+ * across it. The ranges are chosen so that small networks reach about 90 % in ten epochs (a ResNet-8 and a MobileNetV2 of
+ * width 0.25 did, in PyTorch); with figures of any turn, darker or lighter than the ground, they learn nothing in ten.
  * Edges are anti-aliased by coverage: clamp(1/2 − distance in pixels).
  */
 type Colour = readonly [number, number, number];
@@ -30,14 +32,11 @@ const mixed = (a: Colour, b: Colour, t: number): Colour => [
   a[2] + (b[2] - a[2]) * t,
 ];
 
-/** A colour whose luma or hue is at least `contrast` from `other`'s. */
-function against(r: Random, other: Colour, contrast: number): Colour {
-  for (let attempt = 0; ; attempt++) {
-    const c = anyColour(r);
-    const hue = Math.abs(c[0] - c[1] - (other[0] - other[1])) + Math.abs(c[1] - c[2] - (other[1] - other[2]));
-    if (Math.abs(luma(c) - luma(other)) + hue / 6 >= contrast) return c;
-    if (attempt > 50) return luma(other) > 127 ? [0, 0, 0] : [255, 255, 255];
-  }
+/** A colour whose luma is at least `contrast` above `other`'s. */
+function lighter(r: Random, other: Colour, contrast: number): Colour {
+  const c = anyColour(r);
+  const lift = luma(other) + contrast - luma(c);
+  return lift <= 0 ? c : [c[0] + lift, c[1] + lift, c[2] + lift];
 }
 
 /** Paints a figure over float RGB `pixels` of a `size`² picture. */
@@ -113,12 +112,12 @@ export function renderShape(
 ): number {
   const r = randomFor('shapes', ...stream, index);
   const label = index % FIGURES.length;
-  const base = anyColour(r);
-  const roughness = r.next();
+  const base = mixed([0, 0, 0], anyColour(r), 0.6);
+  const roughness = 0.6 * r.next();
   background(scratch, size, r, base, roughness);
 
-  const radius = size * between(r, 0.17, 0.4);
-  const room = Math.max(0, size / 2 - radius * 0.85);
+  const radius = size * between(r, 0.2, 0.42);
+  const room = Math.max(0, size / 2 - radius);
   const x = size / 2 + room * between(r, -1, 1);
   const y = size / 2 + room * between(r, -1, 1);
   const strokes = r.int(4);
@@ -133,19 +132,19 @@ export function renderShape(
       from: anyColour(r),
       to: anyColour(r),
     });
-  const fill = against(r, base, between(r, 25, 90));
+  const fill = lighter(r, base, between(r, 35, 95));
   paint(scratch, size, {
     distance: FIGURES[label].distance,
     x,
     y,
     radius,
-    turns: r.next(),
+    turns: between(r, -0.1, 0.1),
     stretch: between(r, 0.87, 1.15),
     from: fill,
     to: mixed(fill, anyColour(r), 0.25 * r.next()),
   });
   // A bar across the figure, off its centre.
-  if (r.next() < 0.35) {
+  if (r.next() < 0.3) {
     const [dx, dy] = unitVector(r.next());
     const away = radius * between(r, 0.3, 0.9);
     paint(scratch, size, {
@@ -159,7 +158,7 @@ export function renderShape(
       to: base,
     });
   }
-  const specks = r.int(5);
+  const specks = r.int(4);
   for (let i = 0; i < specks; i++)
     paint(scratch, size, {
       distance: SPECK,
@@ -171,7 +170,7 @@ export function renderShape(
       from: anyColour(r),
       to: anyColour(r),
     });
-  const noise = between(r, 2, 34);
+  const noise = between(r, 2, 30);
   for (let i = 0; i < out.length; i++) {
     // The sum of two uniforms: a triangular density, close enough to a normal one.
     const v = scratch[i] + noise * (r.next() + r.next() - 1) * 1.7 + 0.5;
