@@ -6,8 +6,12 @@ import { refuse, showDims } from '../ops/fail.js';
 
 export type Shape = readonly Dim[];
 
-/** A list of unknown dims. */
-export function unknownDims(rank: number): Dim[] {
+/** Ranks above this are taken for a lie about a list's length, and not allocated. */
+const MAX_RANK = 64;
+
+/** A list of unknown dims; undefined where not even the rank is known, or it can be none. */
+export function unknownDims(rank: Dim | undefined): Dim[] | undefined {
+  if (typeof rank !== 'number' || rank < 0 || rank > MAX_RANK) return undefined;
   return new Array<Dim>(rank).fill(null);
 }
 

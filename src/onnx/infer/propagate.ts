@@ -93,7 +93,9 @@ const RULES: Readonly<Record<string, Propagate>> = {
     const axis = normalizeAxis(c.node, c.node.int('axis', 0), x.dims.length);
     const [inner, n] = [sizeOf(x.dims.slice(axis + 1)), x.dims[axis]];
     const data: Dim[] = [];
-    for (let o = 0; o < sizeOf(x.dims.slice(0, axis)); o++)
+    const outer = sizeOf(x.dims.slice(0, axis));
+    if (outer * indices.data.length * inner > KNOWN_LIMIT) return undefined;
+    for (let o = 0; o < outer; o++)
       for (const i of indices.data)
         for (let k = 0; k < inner; k++)
           data.push(typeof i === 'number' ? x.data[(o * n + (i < 0 ? i + n : i)) * inner + k] : null);

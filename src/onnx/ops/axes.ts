@@ -2,6 +2,8 @@
  * Axes and other small integer lists that moved from attributes to inputs over the opsets. A reader looks at the
  * attribute first, then at the input: a node holds only one of them, whichever opset it is in.
  */
+import { ModelError } from '../../base/errors.js';
+import { bfloat16ToNumber, float16ToNumber } from '../../base/half.js';
 import type { Node } from '../ir/node.js';
 import type { Tensor } from '../ir/tensor.js';
 import type { Value } from '../ir/value.js';
@@ -15,9 +17,21 @@ export type ConstantOf = (value: Value) => Tensor | undefined;
 export const constantOf: ConstantOf = (value) =>
   value.constant ?? (value.producer?.opType === 'Constant' ? constantValue(value.producer) : undefined);
 
-/** The numbers of a tensor; int64 become numbers (the spec's INT64_MAX stays larger than any dimension). */
+/**
+ * The numbers of a small tensor; int64 become numbers (the spec's INT64_MAX stays larger than any dimension).
+ * @throws ModelError for element types that hold no plain numbers (strings, 4- and 8-bit floats, complex)
+ */
 export function numbersOf(tensor: Tensor): number[] {
-  return Array.from<number | bigint, number>(tensor.typed(), Number);
+  const list = Array.from<number | bigint, number>(tensor.typed(), Number);
+  if (tensor.dataType === 'float16') return list.map(float16ToNumber);
+  if (tensor.dataType === 'bfloat16') return list.map(bfloat16ToNumber);
+  if (list.length !== tensor.size || tensor.dataType.startsWith('float8'))
+    throw new ModelError({
+      problem: `a constant of type ${tensor.dataType}`,
+      expected: 'plain numbers',
+      found: tensor.dataType,
+    });
+  return list;
 }
 
 /**

@@ -80,6 +80,7 @@ export function transposeOutput(c: ConvTransposeAttributes, axis: number, input:
   if (c.outputShape) return c.outputShape[axis];
   const full = (input - 1) * c.strides[axis] + c.outputPadding[axis] + extent(c, axis);
   // Where the window is smaller than the stride, not even no padding reaches input · stride.
-  if (c.autoPad === 'SAME_UPPER' || c.autoPad === 'SAME_LOWER') return Math.min(full, input * c.strides[axis]);
+  if (c.autoPad === 'SAME_UPPER' || c.autoPad === 'SAME_LOWER')
+    return Math.min(full, input * c.strides[axis]);
   return c.autoPad === 'VALID' ? full : full - c.pads[axis] - c.pads[c.kernel.length + axis];
 }

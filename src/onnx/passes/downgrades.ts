@@ -43,6 +43,9 @@ const groupNorm: Step = (node, c) => {
   const type = c.typeOf(x);
   if (type?.kind !== 'tensor' || type.dataType !== 'float32' || !type.shape)
     return unsupported(node, 'an input other than float32 of known rank');
+  const channels = type.shape[1];
+  if (typeof channels !== 'number' || channels % groups !== 0)
+    return unsupported(node, `num_groups ${groups} of ${channels ?? 'unknown'} channels`);
   const dims = staticShape(type);
   const shape = dims ? builder.i64(dims) : builder.op('Shape', [x], {}, name(node, 'shape'));
   const grouped = builder.op('Reshape', [x, builder.i64([0, groups, -1])], {}, name(node, 'grouped'));

@@ -3,6 +3,7 @@
  * and the edit that keeps the meaning. Source: onnx/docs/Changelog.md.
  */
 import { UnsupportedError } from '../../base/errors.js';
+import { numberToFloat16 } from '../../base/half.js';
 import type { GraphBuilder } from '../builder.js';
 import type { DataType } from '../ir/dtype.js';
 import type { Graph } from '../ir/graph.js';
@@ -73,25 +74,10 @@ function elementType(node: Node, c: UpgradeContext): DataType {
 function scalar(dataType: DataType, value: number): Tensor {
   if (dataType === 'float64') return Tensor.float64([], [value]);
   if (dataType === 'float16') {
-    const half = Uint16Array.of(toHalf(value));
+    const half = Uint16Array.of(numberToFloat16(value));
     return Tensor.raw('float16', [], new Uint8Array(half.buffer));
   }
   return Tensor.float32([], [value]);
-}
-
-/** Nearest float16, ties to even, beyond the largest to infinity. */
-function toHalf(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const a = Math.abs(value);
-  if (Number.isNaN(a)) return 0x7e00;
-  if (a >= 65520) return sign | 0x7c00;
-  const exponent = Math.max(-14, Math.floor(Math.log2(a || 2 ** -14)));
-  const step = 2 ** (exponent - 10);
-  const scaled = a / step;
-  let n = Math.round(scaled);
-  if (n - scaled === 0.5 && n % 2 === 1) n--;
-  // n is 1024..2048 for normal numbers; 2048 carries into the exponent by itself.
-  return sign | (exponent === -14 && n < 1024 ? n : ((exponent + 14) << 10) + n);
 }
 
 const axesToInput = intsToInput('axes', 1);

@@ -1,5 +1,4 @@
 import { UnsupportedError } from '../../base/errors.js';
-import { type DataType, sizeOf, Tensor } from '../../onnx/index.js';
 import {
   bfloat16ToNumber,
   float16ToNumber,
@@ -7,7 +6,8 @@ import {
   numberToFloat16,
   roundToBfloat16,
   roundToFloat16,
-} from './half.js';
+} from '../../base/half.js';
+import { type DataType, sizeOf, Tensor } from '../../onnx/index.js';
 
 /** Element types a double holds exactly: floats (as real numbers), integers of up to 32 bits, bool as 0 and 1. */
 export type RealType =

@@ -114,6 +114,22 @@ describe('small tensors are followed', () => {
   });
 });
 
+test('what is followed stays small, whatever a file asks for', () => {
+  const m = model([2], (b, x) => {
+    const many = b.i64(Array.from({ length: 1000 }, (_, i) => i));
+    const rows = b.op('Reshape', [many, b.i64([1, 1000])]);
+    let y = b.op('Gather', [rows, b.i64(new Array<number>(1000).fill(0))], { axis: 0 });
+    y = b.op('Gather', [y, b.i64(new Array<number>(1000).fill(0))], { axis: 0 });
+    const huge = b.op('Expand', [b.i64([1]), b.i64([2 ** 40])]);
+    const long = b.op('Range', [b.i64(0), b.i64(2 ** 40), b.i64(1)]);
+    return [x, y, huge, long];
+  });
+  const { known } = inferTypes(m, { strict: true });
+  for (const elements of known.values()) expect(elements.data.length).toBeLessThanOrEqual(1024);
+  inferShapes(m);
+  expect(outputs(m)).toEqual([[2], [1000, 1000], [2 ** 40], [2 ** 40]]);
+});
+
 describe('declared types', () => {
   const conv = (shape: readonly Dim[], declared: readonly Dim[]): Model => {
     const m = model(shape, (b, x) => [b.op('Relu', [x])]);

@@ -74,6 +74,11 @@ describe('open dims', () => {
     ['Einsum', [f('N', 3, 4), f(4, 'K')], { equation: 'nij,jk->nik' }, ['N', 3, 'K']],
     ['NonZero', [f(2, 3)], {}, [2, null]],
     ['MyOp', [f(2, 3)], {}, undefined],
+    // Lengths that only a hostile file declares are not allocated.
+    ['Reshape', [f(2, 3), ints(2 ** 40)], {}, undefined],
+    ['ConstantOfShape', [ints(2 ** 40)], {}, undefined],
+    ['Unsqueeze', [f(2), ints(2 ** 40)], {}, undefined],
+    ['Squeeze', [f(2), ints(7)], {}, undefined],
   ];
   for (const [op, inputs, attributes, expected, opset] of rows)
     test(`${op} of ${JSON.stringify(inputs)}`, () => {

@@ -4,7 +4,7 @@ import { convAttributes, convTransposeAttributes, transposeOutput } from '../../
 import { showDims } from '../../ops/fail.js';
 import { extent, windowOutput } from '../../ops/window.js';
 import type { InferContext, InferRule } from '../context.js';
-import { type Shape, unknownDims } from '../dims.js';
+import type { Shape } from '../dims.js';
 
 export const conv: InferRule = (c) => {
   const x = c.shape(0);
@@ -73,7 +73,7 @@ function kernelOf(
 }
 
 function partial(x: Shape | undefined, w: Shape | undefined, channelAxis: number): Shape | undefined {
-  return x && [x[0], w?.[channelAxis] ?? null, ...unknownDims(x.length - 2)];
+  return x && [x[0], w?.[channelAxis] ?? null, ...x.slice(2).map(() => null)];
 }
 
 function mul(d: Dim, by: number): Dim {

@@ -18,8 +18,7 @@ export const constantOfShape: InferRule = (c) => {
       c.refuse('shape', 'dims from 0', `[${dims.data}]`);
     return [typed(dataType, dims.data)];
   }
-  const rank = c.shape(0)?.[0];
-  return [typed(dataType, typeof rank === 'number' ? unknownDims(rank) : undefined)];
+  return [typed(dataType, unknownDims(c.shape(0)?.[0]))];
 };
 
 /** Range: max(0, ceil((limit - start) / delta)) entries. */

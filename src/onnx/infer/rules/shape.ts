@@ -12,8 +12,7 @@ export const reshape: InferRule = (c) => {
   const x = c.shape(0);
   const target = c.known(1);
   if (!target) {
-    const rank = c.shape(1)?.[0];
-    return c.like(0, typeof rank === 'number' ? unknownDims(rank) : undefined);
+    return c.like(0, unknownDims(c.shape(1)?.[0]));
   }
   if (target.dims.length !== 1) c.refuse('shape', 'a list', showDims(target.dims));
   return c.like(0, reshapeTo(c, x, target));

@@ -1,7 +1,8 @@
 /** Element-wise ops of one input: y_i = f(x_i). Float types keep their declared type and are not rounded. */
+
+import { roundHalfEven } from '../../../base/half.js';
 import { alphaOf, geluIsTanh, hardSigmoidAttributes, seluAttributes } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
-import { roundHalfEven } from '../half.js';
 import { produce, type RealTensor, type RefTensor, wrapInteger, zeros } from '../tensor.js';
 import { bigMax } from './bigint.js';
 import { erf } from './erf.js';
