@@ -4,8 +4,18 @@ import { FIELDS, type FieldSpec, type MessageName, WIRE_TYPES } from './schema.j
 
 /** Messages inside messages; the limit of the reference implementation of protobuf, and enough for 25 nested Ifs. */
 const MAX_DEPTH = 100;
-/** Records (tags) outside packed data. Each becomes a small object, so this bounds memory by a constant. */
-const MAX_RECORDS = 6_000_000;
+/**
+ * Records (tags) outside packed data, and what messages weigh when they are objects (1 is some 200 bytes). Bounds memory
+ * by a constant, about 1 GiB; a graph of 150,000 nodes with the types of all values is within.
+ */
+const MAX_RECORDS = 10_000_000;
+const MAX_WEIGHT = 4_000_000;
+const WEIGHTS: Readonly<Partial<Record<MessageName, number>>> = {
+  NodeProto: 8,
+  ValueInfoProto: 3,
+  TensorProto: 3,
+  AttributeProto: 2,
+};
 
 interface Frame {
   readonly end: number;
@@ -25,6 +35,7 @@ export function scan(bytes: Uint8Array, root: MessageName, source: string): void
   const frames: Frame[] = [{ end: bytes.byteLength, fields: FIELDS.get(root), name: '', group: 0 }];
   let pos = 0;
   let records = 0;
+  let weight = 0;
 
   const fail = (what: string, at: number, name?: string): never => {
     const names = [...frames.map((f) => f.name), name ?? ''].filter(Boolean);
@@ -79,9 +90,11 @@ export function scan(bytes: Uint8Array, root: MessageName, source: string): void
       const length = varint(frame.end);
       if (length > frame.end - pos)
         fail(`${length} bytes declared, ${frame.end - pos} left`, at, spec?.name ?? `field ${id}`);
-      if (spec && 'message' in spec.type)
+      if (spec && 'message' in spec.type) {
+        weight += WEIGHTS[spec.type.message] ?? 1;
+        if (weight > MAX_WEIGHT) fail('too many nodes and other parts to be a network', at, spec.name);
         enter({ end: pos + length, fields: FIELDS.get(spec.type.message), name: spec.name, group: 0 });
-      else {
+      } else {
         if (spec && 'scalar' in spec.type) {
           const { scalar } = spec.type;
           if (scalar === 'string' && !isUtf8(bytes.subarray(pos, pos + length)))

@@ -119,6 +119,12 @@ describe('nesting', () => {
   });
 });
 
+test('a file of nothing but tiny parts is refused before they become objects', () => {
+  const nodes = Buffer.alloc(1_200_000);
+  for (let i = 0; i < nodes.byteLength; i += 2) nodes[i] = 0x0a;
+  expect(() => decodeModel(modelWith(nodes))).toThrow(/too many nodes.* in graph\.node/);
+});
+
 describe('declared sizes', () => {
   const float = field(2, 0, 1);
 
