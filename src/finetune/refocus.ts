@@ -87,18 +87,17 @@ export async function runRefocus(
 
       // Judged is what stands in the files, against the state as it left the engine.
       const written = { training: await loadModel(files.training), fused: await loadModel(files.fused) };
-      const verified = await verifyOn(
-        bench,
-        training,
-        written.fused,
-        options.tolerance,
-        control ? { control } : {},
-      );
+      const verified = await verifyOn(bench, training, written.fused, options.tolerance, control);
       const frozen = {
-        before: kernelHashes(baseline, expanded.form.layers.map((l) => l.weight)),
+        before: kernelHashes(
+          baseline,
+          expanded.form.layers.map((l) => l.weight),
+        ),
         after: frozenHashes(written.training),
       };
-      const moved = [...frozen.before].filter(([name, sha]) => frozen.after.get(name) !== sha).map(([name]) => name);
+      const moved = [...frozen.before]
+        .filter(([name, sha]) => frozen.after.get(name) !== sha)
+        .map(([name]) => name);
       const counts = { deployed: countModel(written.fused), training: countModel(written.training) };
       if (sets.coincide)
         notes.push('training and evaluation images coincide: the accuracies say nothing about new images');
@@ -135,13 +134,19 @@ export async function runRefocus(
         verify: {
           ...verified.summary,
           equivalent: verified.summary.equivalent && moved.length === 0,
-          problems: [...verified.summary.problems, ...moved.map((name) => `frozen kernel '${name}' has changed`)],
+          problems: [
+            ...verified.summary.problems,
+            ...moved.map((name) => `frozen kernel '${name}' has changed`),
+          ],
         },
         parameters: {
           deployed: counts.deployed.parameters,
           training: trainedValues(refocused.step.state, 'parameter'),
           storedState: trainedValues(refocused.step.state, 'parameter'),
-          frozen: expanded.form.layers.reduce((n, l) => n + (l.base.shape ?? []).reduce((a, d) => a * d, 1), 0),
+          frozen: expanded.form.layers.reduce(
+            (n, l) => n + (l.base.shape ?? []).reduce((a, d) => a * d, 1),
+            0,
+          ),
         },
         multAdds: {
           deployed: counts.deployed.multAdds,

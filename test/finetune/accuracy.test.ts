@@ -18,7 +18,11 @@ describe('accuracy', () => {
     const sum = new Accuracy(gold.classes);
     // Two batches, the second with filler rows behind it.
     const half = gold.labels.length / 2;
-    sum.add(Float32Array.from(gold.logits.slice(0, half).flat()), Int32Array.from(gold.labels.slice(0, half)), half);
+    sum.add(
+      Float32Array.from(gold.logits.slice(0, half).flat()),
+      Int32Array.from(gold.labels.slice(0, half)),
+      half,
+    );
     const rest = [...gold.logits.slice(half), new Array<number>(gold.classes).fill(9)];
     sum.add(Float32Array.from(rest.flat()), Int32Array.from([...gold.labels.slice(half), 0]), half);
     const result = sum.result();

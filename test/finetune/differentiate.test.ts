@@ -8,10 +8,15 @@ import { Graph, GraphBuilder, Model, Tensor, tensorType, type Value } from '../.
 import { inferNode } from '../../src/onnx/infer/index.js';
 import { evaluate } from '../../src/runtime/reference/index.js';
 
-function start(inputs: Record<string, readonly number[]>): { b: GraphBuilder; model: Model; v: Record<string, Value> } {
+function start(inputs: Record<string, readonly number[]>): {
+  b: GraphBuilder;
+  model: Model;
+  v: Record<string, Value>;
+} {
   const graph = new Graph('test');
   const v: Record<string, Value> = {};
-  for (const [name, dims] of Object.entries(inputs)) v[name] = graph.addInput(name, tensorType('float32', dims));
+  for (const [name, dims] of Object.entries(inputs))
+    v[name] = graph.addInput(name, tensorType('float32', dims));
   const b = new GraphBuilder(graph, 20, {
     infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
   });
@@ -20,12 +25,16 @@ function start(inputs: Record<string, readonly number[]>): { b: GraphBuilder; mo
 
 /** Gradient of Σ y by x, evaluated in float64. */
 function gradient(b: GraphBuilder, model: Model, y: Value, x: Value, data: readonly number[]): number[] {
-  const seed = b.constant(Tensor.float32(y.shape ?? [], new Float32Array((y.shape ?? []).reduce((n, d) => n * d, 1)).fill(1)));
+  const seed = b.constant(
+    Tensor.float32(y.shape ?? [], new Float32Array((y.shape ?? []).reduce((n, d) => n * d, 1)).fill(1)),
+  );
   const g = differentiate(b, new Map([[y, seed]]), [x]).get(x);
   if (!g) throw new Error('no gradient');
   model.graph.addOutput(b.op('Identity', [g]));
   lower(b, portable);
-  const feeds = new Map([[x.name, { dataType: 'float64' as const, dims: x.shape ?? [], data: Float64Array.from(data) }]]);
+  const feeds = new Map([
+    [x.name, { dataType: 'float64' as const, dims: x.shape ?? [], data: Float64Array.from(data) }],
+  ]);
   const [out] = evaluate(model, feeds).values();
   return Array.from<number | bigint, number>(out.data, Number);
 }
@@ -42,12 +51,16 @@ describe('conventions', () => {
     const { b, model, v } = start({ x: [1, 1, 4, 4] });
     const y = b.op('MaxPool', [v.x], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
     // Windows start at -1 and 1; padding never wins, so the first real element of each does.
-    expect(gradient(b, model, y, v.x, new Array<number>(16).fill(-2))).toEqual([1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(gradient(b, model, y, v.x, new Array<number>(16).fill(-2))).toEqual([
+      1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]);
   });
 
   test('Relu and Clip have gradient 0 on their kinks', () => {
     const relu = start({ x: [3] });
-    expect(gradient(relu.b, relu.model, relu.b.op('Relu', [relu.v.x]), relu.v.x, [-1, 0, 1])).toEqual([0, 0, 1]);
+    expect(gradient(relu.b, relu.model, relu.b.op('Relu', [relu.v.x]), relu.v.x, [-1, 0, 1])).toEqual([
+      0, 0, 1,
+    ]);
     const clip = start({ x: [5] });
     const y = clip.b.op('Clip', [clip.v.x, clip.b.f32(0), clip.b.f32(6)]);
     expect(gradient(clip.b, clip.model, y, clip.v.x, [-1, 0, 3, 6, 7])).toEqual([0, 0, 1, 0, 0]);
@@ -84,7 +97,9 @@ describe('refusals, before anything runs', () => {
     const { b, v } = start({ x: [2], lonely: [3] });
     const y = b.op('Exp', [v.x]);
     const seed = b.constant(Tensor.float32([2], [1, 1]));
-    expect(() => differentiate(b, new Map([[y, seed]]), [v.x, v.lonely])).toThrow(/does not depend.*'lonely'/);
+    expect(() => differentiate(b, new Map([[y, seed]]), [v.x, v.lonely])).toThrow(
+      /does not depend.*'lonely'/,
+    );
   });
 
   test('an operator in steps stops the gradient, which is then missing', () => {

@@ -93,7 +93,12 @@ describe('refocusing for ten steps against PyTorch', () => {
         const logits = out.get('logits')?.typed();
         if (!(logits instanceof Float32Array)) throw new Error('logits');
         // The README's bound on logits after ten steps.
-        expectClose(logits, floats(gold.get('after10.eval_logits'), 'logits'), { absolute: 1e-4 }, 'eval logits');
+        expectClose(
+          logits,
+          floats(gold.get('after10.eval_logits'), 'logits'),
+          { absolute: 1e-4 },
+          'eval logits',
+        );
         await run.release();
       }
     });
@@ -112,7 +117,9 @@ function startingMaps(
     [...model.graph.initializers].flatMap((v): [string, Tensor][] => {
       const layer = maps.get(v.name);
       const dims = constantOf(v)?.dims;
-      return layer && dims ? [[v.name, Tensor.float32(dims, floats(gold.get(`start.${layer}.w_r`), layer))]] : [];
+      return layer && dims
+        ? [[v.name, Tensor.float32(dims, floats(gold.get(`start.${layer}.w_r`), layer))]]
+        : [];
     }),
   );
 }
@@ -148,7 +155,9 @@ function checkState(
     expectClose(got, floats(gold.get(key), key), BOUND, key);
     compared++;
   }
-  const expected = [...gold.keys()].filter((k) => k.startsWith(`${when}.`) && !k.endsWith('.w_t') && !k.endsWith('logits'));
+  const expected = [...gold.keys()].filter(
+    (k) => k.startsWith(`${when}.`) && !k.endsWith('.w_t') && !k.endsWith('logits'),
+  );
   expect(compared, 'every parameter and statistic').toBe(expected.length);
 }
 

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Listener, RunEvent } from '../../src/finetune/events.js';
-import { DATA_DEFAULTS, OPTIM_DEFAULTS, REFOCUS_DEFAULTS, type RefocusOptions } from '../../src/finetune/options.js';
+import {
+  DATA_DEFAULTS,
+  OPTIM_DEFAULTS,
+  REFOCUS_DEFAULTS,
+  type RefocusOptions,
+} from '../../src/finetune/options.js';
 import { runRefocus } from '../../src/finetune/refocus.js';
 import type { RefocusReport } from '../../src/finetune/results.js';
 import { loadModel, type Model, saveModel } from '../../src/onnx/index.js';
@@ -40,8 +45,18 @@ const silent: Listener = () => undefined;
 /** What a deployed file is made of. */
 function structure(m: Model): unknown {
   return {
-    nodes: m.graph.nodes.map((n) => [n.name, n.opType, n.inputs.map((v) => v?.name), n.outputs.map((v) => v.name), [...n.attributes.keys()]]),
-    initializers: [...m.graph.initializers].map((v) => [v.name, constantOf(v)?.dims, constantOf(v)?.dataType]),
+    nodes: m.graph.nodes.map((n) => [
+      n.name,
+      n.opType,
+      n.inputs.map((v) => v?.name),
+      n.outputs.map((v) => v.name),
+      [...n.attributes.keys()],
+    ]),
+    initializers: [...m.graph.initializers].map((v) => [
+      v.name,
+      constantOf(v)?.dims,
+      constantOf(v)?.dataType,
+    ]),
     inputs: m.graph.inputs.map((v) => [v.name, v.type?.kind === 'tensor' && v.type.shape]),
     outputs: m.graph.outputs.map((v) => v.name),
     opsets: [...m.opsets],
@@ -56,7 +71,7 @@ describe('refocus', () => {
   const events: RunEvent[] = [];
   beforeAll(async () => {
     report = await runRefocus(options('whole'), (e) => events.push(e));
-  });
+  }, 120_000);
 
   test('the fused model is what was trained', () => {
     expect(report.verify).toMatchObject({ equivalent: true, top1Agreement: 1, problems: [] });
@@ -66,20 +81,26 @@ describe('refocus', () => {
     expect(report.results.control?.images).toBe(40);
   });
 
-  test('the fused file has the baseline\'s structure, names and metadata', async () => {
-    const [before, after] = await Promise.all([loadModel(report.files.baseline), loadModel(report.files.fused)]);
+  test("the fused file has the baseline's structure, names and metadata", async () => {
+    const [before, after] = await Promise.all([
+      loadModel(report.files.baseline),
+      loadModel(report.files.fused),
+    ]);
     expect(structure(after)).toEqual(structure(before));
     expect(after.docString).toBe('kept');
     expect(after.metadata.get('origin')).toBe('a test');
   });
 
-  test('frozen kernels are the checkpoint\'s', () => {
+  test("frozen kernels are the checkpoint's", () => {
     expect(report.frozen.tensors).toBe(19);
     expect(report.frozen.sha256After).toBe(report.frozen.sha256Before);
   });
 
   test('training moved every kernel', async () => {
-    const [before, after] = await Promise.all([loadModel(report.files.baseline), loadModel(report.files.fused)]);
+    const [before, after] = await Promise.all([
+      loadModel(report.files.baseline),
+      loadModel(report.files.fused),
+    ]);
     const weights = new Map([...after.graph.initializers].map((v) => [v.name, v]));
     for (const v of before.graph.initializers) {
       const [a, b] = [constantOf(v), constantOf(weights.get(v.name) ?? v)];
@@ -101,12 +122,19 @@ describe('refocus', () => {
     const steps = events.filter((e) => e.type === 'step');
     expect(steps.filter((e) => e.phase === 'control')).toHaveLength(12);
     expect(steps.filter((e) => e.phase === 'refocus')).toHaveLength(12);
-    expect(events.filter((e) => e.type === 'evaluation').map((e) => e.what)).toEqual(['baseline', 'training', 'fused', 'control']);
+    expect(events.filter((e) => e.type === 'evaluation').map((e) => e.what)).toEqual([
+      'baseline',
+      'training',
+      'fused',
+      'control',
+    ]);
     expect(report.stepMilliseconds.count).toBe(12);
   });
 
   test('report.json is the report', () => {
-    expect(JSON.parse(readFileSync(join(folder, 'whole', 'report.json'), 'utf8'))).toEqual(JSON.parse(JSON.stringify(report)));
+    expect(JSON.parse(readFileSync(join(folder, 'whole', 'report.json'), 'utf8'))).toEqual(
+      JSON.parse(JSON.stringify(report)),
+    );
     expect(report.notes.join()).toContain('proves the pipeline');
   });
 
@@ -132,7 +160,10 @@ describe('refocus', () => {
       expect(existsSync(join(folder, out, 'report.json'))).toBe(false);
       const resumed = await runRefocus(options(out, { ...change, resume: true }), silent);
       for (const name of ['fused.onnx', 'training.onnx', 'control.onnx'])
-        expect(readFileSync(join(folder, out, name)).equals(readFileSync(join(folder, 'whole', name))), name).toBe(true);
+        expect(
+          readFileSync(join(folder, out, name)).equals(readFileSync(join(folder, 'whole', name))),
+          name,
+        ).toBe(true);
       expect(resumed.results).toEqual(report.results);
     });
 });
@@ -143,7 +174,9 @@ describe('refusals', () => {
   });
 
   test('resuming with another learning rate names it', async () => {
-    await expect(runRefocus(options('whole', { resume: true, lr: 0.5 }), silent)).rejects.toThrow(/options\.lr was 0\.05, is 0\.5/);
+    await expect(runRefocus(options('whole', { resume: true, lr: 0.5 }), silent)).rejects.toThrow(
+      /options\.lr was 0\.05, is 0\.5/,
+    );
   });
 
   test('resuming where nothing is', async () => {
@@ -153,7 +186,10 @@ describe('refusals', () => {
   test('an untrained base', async () => {
     const path = join(folder, 'random.onnx');
     await saveModel(buildModel('resnet20', { size: 16 }), path);
-    await expect(runRefocus(options('untrained', { model: path }), silent)).rejects.toMatchObject({ exitCode: 1, message: expect.stringMatching(/untrained.*--baseline-epochs/s) });
+    await expect(runRefocus(options('untrained', { model: path }), silent)).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringMatching(/untrained.*--baseline-epochs/s),
+    });
     expect(existsSync(join(folder, 'untrained'))).toBe(false);
   });
 
@@ -162,7 +198,10 @@ describe('refusals', () => {
     const plain = buildModel('resnet20', { size: 16 });
     plain.metadata.clear();
     await saveModel(plain, path);
-    await expect(runRefocus(options('plain', { model: path }), silent)).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(/--preprocess imagenet/) });
+    await expect(runRefocus(options('plain', { model: path }), silent)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(/--preprocess imagenet/),
+    });
   });
 
   test('classes that do not fit', async () => {
@@ -170,12 +209,24 @@ describe('refusals', () => {
     const seven = buildModel('resnet20', { size: 16, classes: 7 });
     markTrained(seven);
     await saveModel(seven, path);
-    await expect(runRefocus(options('seven', { model: path }), silent)).rejects.toMatchObject({ exitCode: 3, message: expect.stringMatching(/7 outputs.*10 classes/) });
+    await expect(runRefocus(options('seven', { model: path }), silent)).rejects.toMatchObject({
+      exitCode: 3,
+      message: expect.stringMatching(/7 outputs.*10 classes/),
+    });
   });
 });
 
 test('an untrained base is trained first with --baseline-epochs', async () => {
-  const result = await runRefocus(options('from-scratch', { model: 'resnet20', data: 'shapes:size=32,train=32,eval=16', baselineEpochs: 1, epochs: 1, control: false }), silent);
+  const result = await runRefocus(
+    options('from-scratch', {
+      model: 'resnet20',
+      data: 'shapes:size=32,train=32,eval=16',
+      baselineEpochs: 1,
+      epochs: 1,
+      control: false,
+    }),
+    silent,
+  );
   expect(result.verify.equivalent).toBe(true);
   expect(result.results.control).toBeNull();
   const base = await loadModel(result.files.baseline);

@@ -29,7 +29,9 @@ const SAME: Record<string, Partial<OptimOptions>> = {
 describe('learning rate schedules', () => {
   for (const [name, options] of Object.entries(SAME))
     goldenTest(`${name} as torch.optim.lr_scheduler`, () => {
-      const file: { schedules: Schedule[] } = JSON.parse(readFileSync(golden('optim/schedules.json'), 'utf8'));
+      const file: { schedules: Schedule[] } = JSON.parse(
+        readFileSync(golden('optim/schedules.json'), 'utf8'),
+      );
       const gold = file.schedules.find((s) => s.name === name);
       if (!gold) throw new Error(name);
       const epochs = options.epochs ?? gold.steps;

@@ -3,7 +3,7 @@ import type { Preprocess } from '../../base/preprocess.js';
 import { cloneModel, eliminateDeadNodes, GraphBuilder, type Model, Tensor } from '../../onnx/index.js';
 import { logitsOf } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
-import { specialize, toInferenceMode } from '../step/stopgap.js';
+import { specialize, toInferenceMode } from '../../runtime/index.js';
 import { pixelInput } from '../step/input.js';
 import { onlyInput } from '../step/prepare.js';
 

@@ -34,7 +34,7 @@ export function lower(b: GraphBuilder, table: LoweringTable): void {
         }),
       ),
     );
-    node.outputs.forEach((output, i) => b.graph.replaceUses(output, results[i]));
+    for (const [i, output] of node.outputs.entries()) b.graph.replaceUses(output, results[i]);
     b.graph.removeNode(node);
   }
 }

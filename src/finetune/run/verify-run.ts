@@ -30,7 +30,8 @@ export async function verifyOn(
   const results = await bench.evaluate(models, ({ count, outputs: [a, b] }) => {
     seen.add(rows(a.logits, count, a.classes), rows(b.logits, count, b.classes), true);
     // Beyond a trailing Softmax differences are squeezed, but they are what a user sees.
-    if (a.output !== a.logits) seen.add(rows(a.output, count, a.classes), rows(b.output, count, b.classes), false);
+    if (a.output !== a.logits)
+      seen.add(rows(a.output, count, a.classes), rows(b.output, count, b.classes), false);
   });
   const random = await verify(training, fused, bench.init.engine, { tolerance, samples: RANDOM_SAMPLES });
   return {
@@ -83,8 +84,11 @@ class Comparison {
   get problems(): string[] {
     const list: string[] = [];
     if (!(this.maxRelative <= this.tolerance))
-      list.push(`relative difference ${this.maxRelative} on the evaluation images, ${this.tolerance} allowed`);
-    if (this.#decided > 0) list.push(`${this.#decided} evaluation images change their top-1 answer beyond rounding`);
+      list.push(
+        `relative difference ${this.maxRelative} on the evaluation images, ${this.tolerance} allowed`,
+      );
+    if (this.#decided > 0)
+      list.push(`${this.#decided} evaluation images change their top-1 answer beyond rounding`);
     return list;
   }
 }

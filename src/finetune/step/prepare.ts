@@ -2,7 +2,7 @@ import { UnsupportedError } from '../../base/errors.js';
 import { cloneModel, type Model, type Tensor, upgradeOpset, Value } from '../../onnx/index.js';
 import { constantOf, logitsOf, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
-import { specialize, toInferenceMode } from './stopgap.js';
+import { specialize, toInferenceMode } from '../../runtime/index.js';
 
 /** The opset of training graphs: the newest whose kernels the WebGPU provider still has. */
 export const TRAINING_OPSET = 20;

@@ -26,7 +26,12 @@ export function batchNormTrain(c: LoweringContext): readonly Value[] {
   const [x, gamma, beta] = [node.input(0), node.input(1), node.input(2)];
   const dims = shape(x);
   const count = dims.reduce((n, d) => n * d, 1) / dims[1];
-  const mean = b.op('Mul', [channelSum(b, x, dims.length, 'ReduceSum'), b.f32(1 / count)], {}, { name: 'mean' });
+  const mean = b.op(
+    'Mul',
+    [channelSum(b, x, dims.length, 'ReduceSum'), b.f32(1 / count)],
+    {},
+    { name: 'mean' },
+  );
   const centered = center(c, x, mean, dims);
   const squares = channelSum(b, centered, dims.length, 'ReduceSumSquare');
   const variance = b.op('Mul', [squares, b.f32(1 / count)], {}, { name: 'variance' });
