@@ -59,3 +59,31 @@ export function singleNode(
   });
   return graph.addNode({ opType, name: 'n', inputs: values, outputs, attributes });
 }
+
+/** An entry of test/fixtures/infer/cases.json. */
+export interface CaseJson {
+  readonly op: string;
+  readonly opset: number;
+  readonly in: readonly (TypedDims | null)[];
+  readonly attrs: Readonly<Record<string, AttributeJson>>;
+  readonly out: readonly (readonly [string, readonly number[]] | null)[];
+}
+
+export interface AttributeJson {
+  readonly int?: number;
+  readonly float?: number;
+  readonly string?: string;
+  readonly ints?: readonly number[];
+  readonly floats?: readonly number[];
+  readonly tensor?: readonly [string, readonly number[], readonly number[]];
+}
+
+export function caseAttribute(a: AttributeJson): AttributeInit {
+  if (a.int !== undefined) return a.int;
+  if (a.float !== undefined) return { float: a.float };
+  if (a.string !== undefined) return a.string;
+  if (a.ints) return a.ints;
+  if (a.floats) return { floats: a.floats };
+  if (a.tensor) return tensorOf(...a.tensor);
+  throw new Error(`attribute ${JSON.stringify(a)}`);
+}

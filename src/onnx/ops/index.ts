@@ -10,4 +10,4 @@ export * from './pool.js';
 export * from './resize.js';
 export { NEWEST_OPSET, type OperatorSchema, schemaHistory, schemaOf } from './schemas.js';
 export * from './supported.js';
-export * from './window.js';
+export { type AutoPad, extent, resolvePads, type WindowAttributes, windowOutput } from './window.js';

@@ -5,6 +5,7 @@
 import type { Node } from '../ir/node.js';
 import { Tensor } from '../ir/tensor.js';
 import { staticShape } from '../ir/types.js';
+import { normalizeAxis } from '../ops/axes.js';
 import { groupNormAttributes, layerNormAttributes } from '../ops/norm.js';
 import { rebuildNode } from './rebuild.js';
 import { type Step, type UpgradeContext, unsupported } from './upgrades.js';
@@ -78,7 +79,7 @@ const rmsNorm: Step = (node, c) => {
     return unsupported(node, 'an input other than float32 of known rank');
   const { axis, epsilon } = layerNormAttributes(node);
   const rank = type.shape.length;
-  const from = axis < 0 ? axis + rank : axis;
+  const from = normalizeAxis(node, axis, rank);
   const axes = Array.from({ length: rank - from }, (_, i) => from + i);
   const square = builder.op('Mul', [x, x], {}, name(node, 'square'));
   const mean = builder.op('ReduceMean', [square, builder.i64(axes)], {}, name(node, 'mean'));

@@ -3,6 +3,8 @@
  * it on, over which they normalize. From 13 they normalize over the one axis.
  */
 import { type Dim, staticShape } from '../ir/types.js';
+import { normalizeAxis } from '../ops/axes.js';
+import { refuse } from '../ops/fail.js';
 import type { Step } from './upgrades.js';
 
 /** Exact where only one of the axes from `axis` on is larger than 1: then it is that axis; else through Flatten. */
@@ -10,8 +12,11 @@ export const flattenSoftmax: Step = (node, c) => {
   const input = node.input(0);
   const type = c.typeOf(input);
   const shape = type?.kind === 'tensor' ? type.shape : undefined;
-  const axis = node.int('axis', 1);
-  const single = shape && oneAxis(shape, axis < 0 ? axis + shape.length : axis);
+  const given = node.int('axis', 1);
+  // axis = rank is legal: every element is a list of its own.
+  const axis = shape && given !== shape.length ? normalizeAxis(node, given, shape.length) : given;
+  if (!Number.isSafeInteger(axis)) refuse(node, 'attribute axis', 'a number of axes', `${axis}`);
+  const single = shape && oneAxis(shape, axis);
   if (single !== undefined) {
     node.setAttribute('axis', single);
     return node;

@@ -4,50 +4,23 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type AttributeInit, checkNode, checkTypes, inferNode } from '../../../src/onnx/index.js';
-import { singleNode, type TypedDims, tensorOf } from '../../support/op-case.js';
-
-interface Case {
-  readonly op: string;
-  readonly opset: number;
-  readonly in: readonly (TypedDims | null)[];
-  readonly attrs: Readonly<Record<string, AttributeJson>>;
-  readonly out: readonly (readonly [string, readonly number[]] | null)[];
-}
-
-interface AttributeJson {
-  readonly int?: number;
-  readonly float?: number;
-  readonly string?: string;
-  readonly ints?: readonly number[];
-  readonly floats?: readonly number[];
-  readonly tensor?: readonly [string, readonly number[], readonly number[]];
-}
-
-function attribute(a: AttributeJson): AttributeInit {
-  if (a.int !== undefined) return a.int;
-  if (a.float !== undefined) return { float: a.float };
-  if (a.string !== undefined) return a.string;
-  if (a.ints) return a.ints;
-  if (a.floats) return { floats: a.floats };
-  if (a.tensor) return tensorOf(...a.tensor);
-  throw new Error(`attribute ${JSON.stringify(a)}`);
-}
+import { checkNode, checkTypes, inferNode } from '../../../src/onnx/index.js';
+import { type CaseJson, caseAttribute, singleNode } from '../../support/op-case.js';
 
 /** How many entries these have depends on data, or on inputs that the cases do not give the values of. */
 const OPEN = new Set(['NonZero', 'Compress']);
 
-const cases: Case[] = JSON.parse(
+const cases: CaseJson[] = JSON.parse(
   readFileSync(new URL('../../fixtures/infer/cases.json', import.meta.url), 'utf8'),
 );
-const byOp = new Map<string, Case[]>();
+const byOp = new Map<string, CaseJson[]>();
 for (const c of cases) byOp.set(c.op, [...(byOp.get(c.op) ?? []), c]);
 
 describe('inferred types are those of the arrays', () => {
   test.each([...byOp])('%s', (op, list) => {
     for (const c of list) {
       const what = JSON.stringify(c);
-      const attributes = Object.fromEntries(Object.entries(c.attrs).map(([k, v]) => [k, attribute(v)]));
+      const attributes = Object.fromEntries(Object.entries(c.attrs).map(([k, v]) => [k, caseAttribute(v)]));
       const names = c.out.map((o, i) => (o ? `y${i}` : ''));
       const node = singleNode(c.op, c.in, attributes, names);
       checkNode(node, c.opset);
