@@ -18,7 +18,7 @@ export async function readMaybeGzip(path: string, maximum: number): Promise<Uint
   } catch (cause) {
     throw fileError(path, 'reading', cause);
   }
-  if (bytes.length < 2 || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return checked(bytes, path, maximum);
+  if (bytes.length < 2 || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return plain(checked(bytes, path, maximum));
   if (bytes.length < 18)
     throw new InputError({ problem: `${path}: truncated gzip file`, found: `${bytes.length} bytes` });
   const declared = new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - 4, true);
@@ -29,7 +29,7 @@ export async function readMaybeGzip(path: string, maximum: number): Promise<Uint
     });
   if (declared > maximum) throw tooLong(path, maximum, declared);
   try {
-    return gunzipSync(bytes, { maxOutputLength: Math.max(1, declared) });
+    return plain(gunzipSync(bytes, { maxOutputLength: Math.max(1, declared) }));
   } catch (cause) {
     throw new InputError({
       problem: `${path}: truncated or corrupt gzip file`,
@@ -38,6 +38,11 @@ export async function readMaybeGzip(path: string, maximum: number): Promise<Uint
       cause,
     });
   }
+}
+
+/** A Buffer's `slice` does not copy; what we hand out behaves as a Uint8Array. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function checked(bytes: Uint8Array, path: string, maximum: number): Uint8Array {

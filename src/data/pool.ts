@@ -95,7 +95,7 @@ export class WorkerPool implements Pool {
               ...row,
               source: {
                 ...row.source,
-                image: { ...row.source.image, pixels: row.source.image.pixels.slice() },
+                image: { ...row.source.image, pixels: new Uint8Array(row.source.image.pixels) },
               },
             },
       );

@@ -111,7 +111,7 @@ export async function openIdx(
   }
   if (size === undefined) throw new InputError({ problem: `${dir}: no idx files to open` });
   const all = Int32Array.from(labels.flatMap((l) => Array.from(l)));
-  const pixels = images.length === 1 ? images[0] : Uint8Array.from(Buffer.concat(images));
+  const pixels = images.length === 1 ? images[0] : new Uint8Array(Buffer.concat(images));
   return new MemoryDataset(
     { ...about, classes: all.reduce((most, l) => Math.max(most, l + 1), 0) },
     { ...size, channels: 1, pixels, labels: all },
