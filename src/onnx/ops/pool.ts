@@ -19,8 +19,12 @@ export interface PoolAttributes extends WindowAttributes {
 /** @throws ModelError when kernel_shape is missing or an attribute is wrong */
 export function poolAttributes(node: Node): PoolAttributes {
   const kernel = node.ints('kernel_shape') ?? refuse(node, 'attribute kernel_shape', 'a list', 'none');
+  const window = windowAttributes(node, kernel);
+  // A window that lies wholly in the padding has nothing to take the maximum of; the runtime refuses it.
+  if (window.pads.some((p, i) => p >= kernel[i % kernel.length]))
+    refuse(node, 'attribute pads', `numbers less than kernel_shape [${kernel}]`, `[${window.pads}]`);
   return {
-    ...windowAttributes(node, kernel),
+    ...window,
     ceilMode: node.int('ceil_mode', 0) !== 0,
     countIncludePad: node.int('count_include_pad', 0) !== 0,
     columnMajor: node.int('storage_order', 0) !== 0,

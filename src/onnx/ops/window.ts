@@ -28,7 +28,7 @@ export function windowAttributes(node: Node, kernel: readonly number[]): WindowA
   const dilations = node.ints('dilations') ?? ones(rank);
   checkList(node, 'dilations', dilations, rank, 1);
   const given = node.ints('pads');
-  if (given) checkList(node, 'pads', given, 2 * rank);
+  if (given) checkList(node, 'pads', given, 2 * rank, 0);
   const autoPad = readAutoPad(node);
   if (autoPad !== 'NOTSET' && given?.some((p) => p !== 0))
     refuse(node, 'auto_pad and pads', 'one of the two', `auto_pad=${autoPad} together with pads=[${given}]`);
@@ -48,7 +48,7 @@ export function checkList(
   name: string,
   list: readonly number[],
   length: number,
-  least = Number.NEGATIVE_INFINITY,
+  least: number,
 ): void {
   if (list.length !== length)
     refuse(node, `attribute ${name}`, `${length} numbers`, `${list.length}: [${list}]`);

@@ -119,7 +119,19 @@ describe('what is refused', () => {
       { dilations: [9, 9] },
     ],
     [/pads; expected 4 numbers; found 3/, 'Conv', [f(1, 3, 8, 8), f(4, 3, 3, 3)], { pads: [1, 1, 1] }],
-    [/output would be empty/, 'Conv', [f(1, 3, 8, 8), f(4, 3, 3, 3)], { pads: [-5, 0, -5, 0] }],
+    [
+      /pads; expected numbers from 0; found \[-5,0,-5,0\]/,
+      'Conv',
+      [f(1, 3, 8, 8), f(4, 3, 3, 3)],
+      { pads: [-5, 0, -5, 0] },
+    ],
+    [/output would be empty/, 'Conv', [f(1, 3, 2, 8), f(4, 3, 3, 3)]],
+    [
+      /pads; expected numbers less than kernel_shape/,
+      'MaxPool',
+      [f(1, 3, 8, 8)],
+      { kernel_shape: [2, 2], pads: [2, 0, 0, 0] },
+    ],
     [
       /auto_pad; expected NOTSET.*'SOMETIMES'/,
       'Conv',
