@@ -1,8 +1,8 @@
 """Writes test/fixtures/data/pillow-*: what Pillow makes of small images. Needs pillow 12 and numpy.
 
-    python scripts/make-image-fixtures.py
+    python scripts/make-image-fixtures.py [FOLDER OF THE IMAGENET SAMPLES]
 """
-import base64, io, json, os
+import base64, hashlib, io, json, os, sys
 import numpy as np
 import PIL
 from PIL import Image
@@ -80,5 +80,24 @@ def decoding():
         f.write("\n")
 
 
+def samples(folder):
+    """Hashes of every tenth image: as decoded, and after Resize(232, bicubic) and CenterCrop(224)."""
+    rows = []
+    for line in open(os.path.join(folder, "list.tsv")).read().splitlines()[::10]:
+        path = line.split("\t")[0]
+        im = Image.open(os.path.join(folder, path)).convert("RGB")
+        w, h = im.size
+        size = (232, int(232 * h / w)) if w <= h else (int(232 * w / h), 232)
+        r = im.resize(size, Image.BICUBIC)
+        left, top = int(round((size[0] - 224) / 2.0)), int(round((size[1] - 224) / 2.0))
+        r = r.crop((left, top, left + 224, top + 224))
+        rows.append({"path": path, "decoded": hashlib.sha1(im.tobytes()).hexdigest(), "evaluated": hashlib.sha1(r.tobytes()).hexdigest()})
+    with open(os.path.join(out, "pillow-samples.json"), "w") as f:
+        json.dump({"pillow": PIL.__version__, "images": rows}, f, indent=1)
+        f.write("\n")
+
+
 resizing()
 decoding()
+if len(sys.argv) > 1:
+    samples(sys.argv[1])

@@ -61,7 +61,8 @@ export class WorkerPool implements Pool {
         found: `${workers}`,
       });
     for (let i = 0; i < workers; i++) {
-      const worker = new Worker(url);
+      // Flags of the host, such as --input-type with -e, would keep the worker from starting.
+      const worker = new Worker(url, { execArgv: [] });
       const lane: Lane = { worker, pending: new Map() };
       worker.unref();
       worker.on('message', (reply: Reply) => this.#settle(lane, reply));

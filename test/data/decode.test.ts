@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -5,10 +6,11 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../src/base/errors.js';
+import { centerCropImage, resizeImage } from '../../src/data/crops.js';
 import { decodeFile, decodeImage } from '../../src/data/decode/decode.js';
 import { withChannels } from '../../src/data/image.js';
 import { readNpy } from '../support/arrays.js';
-import { golden, goldenTest } from '../support/goldens.js';
+import { golden, goldenTest, sharedFile } from '../support/goldens.js';
 
 interface Encoded {
   readonly name: string;
@@ -83,6 +85,21 @@ describe('as Image.open().convert() of Pillow', () => {
     for (let f = 0; f < 5; f++) {
       const image = await decodeFile(golden('optim/images', `filter${f}.png`));
       expect(Buffer.from(image.pixels).equals(readBytes('filters_rgb'))).toBe(true);
+    }
+  });
+
+  goldenTest('fifty photographs are equal, decoded and after Resize and CenterCrop', async () => {
+    const file = new URL('../fixtures/data/pillow-samples.json', import.meta.url);
+    const samples: { images: { path: string; decoded: string; evaluated: string }[] } = JSON.parse(
+      readFileSync(file, 'utf8'),
+    );
+    expect(samples.images.length).toBe(50);
+    const sha1 = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
+    for (const { path, decoded, evaluated } of samples.images) {
+      const image = await decodeFile(sharedFile('data/imagenet-samples', path));
+      expect(sha1(image.pixels), path).toBe(decoded);
+      const crop = centerCropImage(resizeImage(image, 232, 'bicubic'), { width: 224, height: 224 });
+      expect(sha1(crop.pixels), path).toBe(evaluated);
     }
   });
 

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EnvironmentError, InputError, UsageError } from '../../src/base/errors.js';
@@ -217,6 +219,21 @@ describe('images that cannot be read', () => {
       );
     }
   });
+});
+
+test('a process that leaves an epoch and forgets to close the loader still ends', async () => {
+  const built = (path: string): string =>
+    JSON.stringify(new URL(`../../dist/src/${path}`, import.meta.url).href);
+  const script = `
+    import { Loader, openDataset } from ${built('data/index.js')};
+    const set = await openDataset(${JSON.stringify(`list:${join(root, 'list.tsv')}`)}, { role: 'train' });
+    const preprocess = ${JSON.stringify(preprocess)};
+    const loader = new Loader(set, { preprocess, batch: 4, seed: 0, workers: 2 });
+    for await (const batch of loader.epoch(0)) { console.log(batch.count); break; }`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: 20_000,
+  });
+  expect(stdout).toBe('4\n');
 });
 
 describe('a worker that dies', () => {
