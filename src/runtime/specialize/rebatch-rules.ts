@@ -132,34 +132,41 @@ const concat: Rule = (node, c) => {
   node.inputs.forEach((v, i) => {
     const tensor = v?.constant;
     if (!tensor) return;
-    const part =
-      repeatedSlice(tensor, axis) ??
-      refuse(node, `constant '${v.name}'`, 'the same for every sample', 'different samples');
+    const part = repeatedSlice(tensor, axis) ?? differs(node, v.name);
     c.setConstant(node, i, repeat(part, axis, c.scaled(tensor.dims[axis])), `'${v.name}' repeated`);
   });
 };
 
-/** Broadcasting operators: a constant written out for every sample is cut to one, which broadcasts. */
-const broadcast: Rule = (node, c) => {
-  let fromRight = 0;
-  let size = 0;
-  for (const v of node.inputs) {
-    const axis = v && c.carriedAxis(v);
-    const old = v && c.oldShape(v);
-    if (axis === undefined || !old) continue;
-    fromRight = old.length - axis;
-    size = old[axis];
-  }
-  node.inputs.forEach((v, i) => {
-    const tensor = v?.constant;
-    const axis = tensor ? tensor.dims.length - fromRight : -1;
-    if (!tensor || axis < 0 || tensor.dims[axis] !== size || size === 1) return;
-    const part =
-      repeatedSlice(tensor, axis) ??
-      refuse(node, `constant '${v.name}'`, 'the same for every sample', 'different samples');
-    c.setConstant(node, i, part, `'${v.name}' cut to one sample`);
-  });
-};
+/**
+ * Broadcasting operators: a constant written out for every sample is cut to one, which broadcasts.
+ * @param inputs which inputs broadcast
+ * @param inner trailing axes that do not (the matrices of MatMul)
+ */
+const broadcast =
+  (inner = 0, inputs = (_: number): boolean => true): Rule =>
+  (node, c) => {
+    let fromRight = 0;
+    let size = 0;
+    for (const v of node.inputs) {
+      const axis = v && c.carriedAxis(v);
+      const old = v && c.oldShape(v);
+      if (axis === undefined || !old) continue;
+      fromRight = old.length - axis;
+      size = old[axis];
+    }
+    if (size === 1 || fromRight <= inner) return;
+    node.inputs.forEach((v, i) => {
+      const tensor = inputs(i) ? v?.constant : undefined;
+      const axis = tensor ? tensor.dims.length - fromRight : -1;
+      if (!v || !tensor || axis < 0 || tensor.dims[axis] !== size) return;
+      const part = repeatedSlice(tensor, axis) ?? differs(node, v.name);
+      c.setConstant(node, i, part, `'${v.name}' cut to one sample`);
+    });
+  };
+
+function differs(node: Node, constant: string): never {
+  return refuse(node, `constant '${constant}'`, 'the same for every sample', 'different samples');
+}
 
 /**
  * ScatterND whose indices number the samples: entry b of the constant is entry 0 with b added to the index along the
@@ -178,8 +185,7 @@ const scatterND: Rule = (node, c) => {
   c.setConstant(node, 1, more, `indices for ${c.to} samples`);
   const updates = node.input(2).constant;
   if (!updates) return;
-  const part =
-    repeatedSlice(updates, 0) ?? refuse(node, 'updates', 'the same for every sample', 'different samples');
+  const part = repeatedSlice(updates, 0) ?? differs(node, node.input(2).name);
   c.setConstant(node, 2, repeat(part, 0, c.to), 'updates repeated');
 };
 
@@ -193,8 +199,7 @@ export const randomSource: Rule = (node, c) => {
   }
   const like = node.inputs[0]?.constant;
   if (like?.dims[0] !== c.from) return;
-  const part =
-    repeatedSlice(like, 0) ?? refuse(node, 'input', 'the same for every sample', 'different samples');
+  const part = repeatedSlice(like, 0) ?? differs(node, node.input(0).name);
   c.setConstant(node, 0, repeat(part, 0, c.to), `shape [${like.dims}] → [${[c.to, ...like.dims.slice(1)]}]`);
 };
 
@@ -203,12 +208,10 @@ const BROADCASTING = [
   'And',
   'Div',
   'Equal',
-  'Gemm',
   'Greater',
   'GreaterOrEqual',
   'Less',
   'LessOrEqual',
-  'MatMul',
   'Max',
   'Mean',
   'Min',
@@ -232,5 +235,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['ScatterND', scatterND],
   ['Slice', slice],
   ['Split', split],
-  ...BROADCASTING.map((op) => [op, broadcast] as const),
+  ['Gemm', broadcast(0, (i) => i === 2)],
+  ['MatMul', broadcast(2)],
+  ...BROADCASTING.map((op) => [op, broadcast()] as const),
 ]);

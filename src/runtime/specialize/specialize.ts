@@ -64,7 +64,8 @@ export async function specialize(
     const plan = planInputs(copy, options);
     const nodes = copy.graph.nodes.length;
     setInputs(plan, 'before');
-    let { folded, measured } = await makeStatic(copy, engine, options.keep);
+    const found: Findings = { folded: 0, measured: new Set(), explicitPads: [] };
+    await makeStatic(copy, engine, options.keep, found);
     let rewritten: string[] = [];
     let batchDifference: number | null = null;
     const changed = plan.find((p) => p.before.some((d, axis) => d !== p.after[axis]));
@@ -75,20 +76,16 @@ export async function specialize(
       const { batchNorms, dropouts, random } = findTrainingNodes(copy);
       if (batchNorms.length + dropouts.length + random.length === 0)
         batchDifference = await checkBatch(before, copy, plan, await engine.get());
-      const again = await makeStatic(copy, engine, options.keep);
-      folded += again.folded;
-      measured = [...measured, ...again.measured];
+      await makeStatic(copy, engine, options.keep, found);
     }
-    const explicitPads = makePadsExplicit(copy.graph).map((n) => n.describe());
-    eliminateDeadNodes(copy.graph);
     const report: SpecializeReport = {
       inputs: new Map(plan.map((p) => [p.input.name, p.after])),
       replacedBatch: changed ? changed.before[0] : null,
       rewritten,
       batchDifference,
-      folded,
-      explicitPads,
-      measured: [...new Set(measured)],
+      folded: found.folded,
+      explicitPads: found.explicitPads,
+      measured: [...found.measured],
       frozenInputs,
       removedNodes: Math.max(0, nodes - copy.graph.nodes.length),
     };
@@ -106,32 +103,41 @@ function freezeDefaults(model: Model): string[] {
   return frozen.map((v) => v.name);
 }
 
+interface Findings {
+  folded: number;
+  readonly measured: Set<string>;
+  readonly explicitPads: string[];
+}
+
 /** Static types for the inputs' dims as they are, and everything folded that follows from them. */
 async function makeStatic(
   model: Model,
   engine: LazyEngine,
   keep: ((node: Node) => boolean) | undefined,
-): Promise<{ folded: number; measured: string[] }> {
+  found: Findings,
+): Promise<void> {
   const { graph } = model;
   constantsToInitializers(graph);
-  let folded = 0;
-  const measured: string[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const inputs = new Map(graph.requiredInputs.map((v) => [v.name, v.shape ?? []]));
     inferShapes(model, { inputShapes: inputs });
+    // Before anything runs: the runtime refuses auto_pad together with dilations.
+    found.explicitPads.push(...makePadsExplicit(graph).map((n) => n.describe()));
     let progress = foldShapes(model, keep);
     progress += (await foldConstants(model, () => engine.get(), keep && { keep })).folded;
     const inlined = inlineBranches(graph);
     if (inlined > 0) constantsToInitializers(graph);
     eliminateDeadNodes(graph);
-    folded += progress;
+    found.folded += progress;
     if (progress + inlined > 0) continue;
     const unknown = unknownShapes(model);
-    if (unknown.length === 0) break;
+    if (unknown.length === 0) return;
     await measureTypes(model, unknown, await engine.get());
-    measured.push(...unknown.map((v) => v.name));
-    // Inference goes on from what was measured; with all types static there is no further round.
-    if (foldShapes(model, keep) === 0) break;
+    for (const v of unknown) found.measured.add(v.name);
+    // With all types static there is another round only where their shapes are computed with.
+    if (foldShapes(model, keep) === 0) {
+      found.explicitPads.push(...makePadsExplicit(graph).map((n) => n.describe()));
+      return;
+    }
   }
-  return { folded, measured };
 }
