@@ -51,6 +51,9 @@ export function parseArguments(
   const words = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined);
   const asked = words.some((w) => w === '--help' || w === '-h' || w === '--version');
   if (!asked) checkCommand(words, commands);
+  // yargs looks its options up in plain objects, and trips over the names that those inherit.
+  const inherited = words.find((w) => w.startsWith('-') && w.replace(/^-+|=.*$/gs, '') in Object.prototype);
+  if (inherited !== undefined) throw unknownFlag(inherited, [], 'reparam');
   const assigned = new Map(
     words.flatMap((w) => {
       const [, name, value] = /^--([^=]+)=(.*)$/s.exec(w) ?? [];
@@ -97,6 +100,12 @@ export function parseArguments(
   });
   if (failure !== undefined) throw failure;
   if (parsed) return { kind: 'command', parsed };
+  if (printed === '')
+    throw new UsageError({
+      problem: `no command in '${args.join(' ')}'`,
+      expected: 'reparam <command> [options]',
+      hint: 'see reparam --help',
+    });
   return { kind: 'print', text: printed };
 }
 

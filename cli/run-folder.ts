@@ -7,11 +7,11 @@ import type { Context } from './command.js';
  * Where a run goes when the user names no folder: `runs/refocus-mobilenetv2`, and with a number where that is taken. A
  * resumed run goes on in the last of them.
  */
-export function runFolder(command: string, model: string, resume: boolean): string {
+export function runFolder(command: string, model: string, resume: boolean, cwd = '.'): string {
   const first = join('runs', `${command}-${basename(model, extname(model))}`);
   let last = first;
   let next = first;
-  for (let n = 2; existsSync(next); n++) {
+  for (let n = 2; existsSync(join(cwd, next)); n++) {
     last = next;
     next = `${first}-${n}`;
   }

@@ -19,7 +19,7 @@ export class Interruption {
   /** The error a run stopped now ends with. */
   error(): InterruptedError {
     const at = this.#step;
-    if (at === undefined) return new InterruptedError({ problem: 'interrupted; nothing was written' });
+    if (at === undefined) return new InterruptedError({ problem: 'interrupted; no training step is lost' });
     const saved = this.#checkpoint;
     const kept = saved?.phase === at.phase ? saved.step : 0;
     const lost = at.step - kept;
@@ -32,7 +32,7 @@ export class Interruption {
           : `${where}; ${lost} ${lost === 1 ? 'step is' : 'steps are'} lost`,
       hint:
         saved === undefined
-          ? 'no checkpoint was written yet, so the run starts anew; --checkpoint-every N writes them more often'
+          ? 'no checkpoint was written yet: with --resume the run begins again; --checkpoint-every N writes them more often'
           : `the state is that of the last completed checkpoint${place}; the same command with --resume goes on from there`,
     });
   }

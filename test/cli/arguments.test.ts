@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { command, type Outcome } from '../../cli/command.js';
 import { ascending, integer, number, oneOf, text, texts, toggle } from '../../cli/flags.js';
@@ -130,6 +131,8 @@ describe('errors name the flag and say what to do', () => {
     ['qqqq', "no command 'qqqq'; expected swap, zoo\n  see reparam --help"],
     ['zoo', 'zoo: no action given; expected zoo list, zoo build\n  see reparam zoo --help'],
     ['zoo biuld', "zoo: no action 'biuld'; expected zoo list, zoo build\n  did you mean build?"],
+    ['- swap', /no command in '- swap'/],
+    ['swap m -o f --toString', "no option '--toString'\n  see reparam --help"],
     ['--jsn', "no option '--jsn'\n  did you mean --json?"],
   ])('%s', (line, message) => {
     let error: unknown;
@@ -165,5 +168,66 @@ describe('help and version', () => {
     expect(help).toMatch(/--map-kernel +Kernel \(an odd number >= 1\) \[default: 3\]/);
     expect(help).toMatch(/--no-control/);
     expect(help).toMatch(/-o, --out/);
+  });
+});
+
+describe('any line', () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      ...[
+        'swap',
+        'zoo',
+        'list',
+        'build',
+        'm.onnx',
+        '-o',
+        '-of',
+        '--',
+        '-',
+        '--out',
+        '--epochs',
+        '--lr=',
+        '=',
+        '-5',
+      ],
+      ...[
+        '--no-control',
+        '--control',
+        '--__proto__',
+        '--__proto__.x=1',
+        '--constructor',
+        '--toString',
+        '-h',
+        '--json',
+      ],
+      ...[
+        '--include',
+        '--epochs.a',
+        '--milestones=1,2',
+        '--verbose=x',
+        '--version=1',
+        '--no-json',
+        '',
+        ' ',
+        '\u0000',
+      ],
+    ),
+    fc.string(),
+  );
+
+  test('is a command, a text or a UsageError, and never changes an object of ours', () => {
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 8 }), (line) => {
+        try {
+          const result = parseArguments(line, COMMANDS, '9.9.9', 100);
+          if (result.kind === 'print') expect(result.text).not.toBe('');
+          else expect(Object.getPrototypeOf(result.parsed.args)).toBe(Object.prototype);
+        } catch (error) {
+          if (!(error instanceof UsageError)) throw error;
+        }
+        expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
+      }),
+      { numRuns: 400, seed: 1 },
+    );
   });
 });

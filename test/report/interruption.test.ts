@@ -6,7 +6,7 @@ describe('Interruption', () => {
   test('before training nothing is lost', () => {
     const error = new Interruption().error();
     expect(error).toMatchObject({ code: 'INTERRUPTED', exitCode: 130 });
-    expect(error.message).toBe('interrupted; nothing was written');
+    expect(error.message).toBe('interrupted; no training step is lost');
   });
 
   test('counts the steps since the last checkpoint and says how to resume', () => {
@@ -44,6 +44,6 @@ describe('Interruption', () => {
     run.listener({ type: 'phase', phase: 'train', epochs: 1, steps: 10, from: 0 });
     run.listener(step({ phase: 'train', step: 2 }));
     expect(run.error().message).toContain('2 steps are lost');
-    expect(run.error().message).toContain('starts anew');
+    expect(run.error().message).toContain('begins again');
   });
 });
