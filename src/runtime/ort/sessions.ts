@@ -6,8 +6,9 @@ import { bytesOf, fromOrt, likeOrt, toOrt } from './tensors.js';
 type Tensors = Record<string, Ort.Tensor>;
 
 /**
- * The state of a step graph: two sets of tensors that take turns. `current` is fed, and the run writes the new state
- * straight into `next` (the runtime fills tensors that are passed as fetches), so no state is copied from step to step.
+ * The state of a step graph: two sets of tensors that take turns. `current` is fed (borrowed, not copied), and the run
+ * writes the new state straight into `next`, for the runtime fills tensors that are passed as fetches. The binding also
+ * makes a copy of every output for its own result, which is dropped: about 2 ms for 28 MB, and not to be avoided in 1.30.
  */
 interface State {
   readonly bindings: readonly StateBinding[];
