@@ -173,7 +173,7 @@ function cudaNote(library: string | undefined): string {
   return (
     "the provider's library is not installed; with CUDA 12 and cuDNN 9 on the machine: " +
     '`npm install onnxruntime-node --onnxruntime-node-install=cuda12` ' +
-    '(downloads from nuget.org; through a proxy set GLOBAL_AGENT_HTTPS_PROXY). reparam does not use it yet'
+    '(it downloads; through a proxy set GLOBAL_AGENT_HTTPS_PROXY). reparam does not use it yet'
   );
 }
 

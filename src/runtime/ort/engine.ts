@@ -7,7 +7,7 @@ import type { Backend } from './protocol.js';
 import { OrtSession } from './session.js';
 import { runtimeError, type Signature, signatureOf } from './signature.js';
 import { type HeldSource, holdSource } from './source.js';
-import { OrtStepSession } from './step-session.js';
+import { checkState, OrtStepSession } from './step-session.js';
 
 export interface OrtEngineOptions {
   /** Threads inside one operator; default: the physical cores. */
@@ -54,6 +54,7 @@ export class OrtEngine implements Engine {
 
   async stepSession(model: Model, init: StepSessionInit): Promise<StepSession> {
     const signature = signatureOf(model);
+    checkState(signature, init);
     const number = await this.#open(model, signature, init);
     return OrtStepSession.make(this.#client, number, signature, init);
   }

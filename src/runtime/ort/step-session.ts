@@ -34,7 +34,6 @@ export class OrtStepSession implements StepSession {
     signature: Signature,
     init: StepSessionInit,
   ): Promise<OrtStepSession> {
-    checkState(signature, init);
     const wire = toWireAll(init.initial);
     const ask = { session: number, bindings: init.state, initial: wire, fetch: [...new Set(init.fetch)] };
     await client.call('state', ask, buffersOf(wire));
@@ -81,7 +80,7 @@ export class OrtStepSession implements StepSession {
 }
 
 /** @throws InputError when state, initial values and the graph do not belong together */
-function checkState(signature: Signature, { state, initial, fetch }: StepSessionInit): void {
+export function checkState(signature: Signature, { state, initial, fetch }: StepSessionInit): void {
   const { label } = signature;
   const seen = new Set<string>();
   for (const { input, output } of state) {
