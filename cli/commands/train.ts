@@ -1,6 +1,6 @@
 import type { TrainOptions } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { type FlagsFor, integer, number, text } from '../flags.js';
+import { type FlagsFor, integer, number, oneOf, text } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { recordedRun, runFolder } from '../run-folder.js';
 import { dataFlags, optimFlags, outFolder, runFlags } from '../shared-flags.js';
@@ -27,6 +27,12 @@ const flags = {
   classes: {
     kind: integer(1, { most: 100_000 }),
     describe: 'Zoo names: classes',
+    maybe: true,
+    group: GROUPS.model,
+  },
+  stem: {
+    kind: oneOf('imagenet', 'cifar'),
+    describe: 'mobilenetv2: first strides as published, or for 32-pixel images',
     maybe: true,
     group: GROUPS.model,
   },

@@ -70,6 +70,8 @@ export interface TrainOptions extends OptimOptions, DataOptions, RunOptions {
   readonly width?: number;
   readonly size?: number;
   readonly classes?: number;
+  /** MobileNetV2: first strides as published for ImageNet, or for 32-pixel images. */
+  readonly stem?: 'imagenet' | 'cifar';
 }
 
 export interface EvalOptions extends Omit<DataOptions, 'augment' | 'train'> {

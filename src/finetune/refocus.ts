@@ -42,7 +42,6 @@ export async function runRefocus(
     ...(spec === undefined ? {} : { data: spec }),
     ...(train === undefined ? {} : { train }),
     ...(evaluation === undefined ? {} : { eval: evaluation }),
-    seed: options.seed,
   });
   const start =
     resolved.model ?? buildModel(resolved.title, { seed: options.seed, classes: sets.train.classes });

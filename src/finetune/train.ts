@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../base/errors.js';
+import { writeFileAtomic } from '../base/files.js';
 import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval, type TrainEval } from '../data/index.js';
 import { type Model, saveModel } from '../onnx/index.js';
 import { fuse } from '../reparam/index.js';
 import { createEngine } from '../runtime/index.js';
-import { buildModel, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
+import { buildModel, findEntry, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
 import type { Listener } from './events.js';
 import type { TrainOptions } from './options.js';
 import type { Evaluation } from './results.js';
@@ -44,7 +46,7 @@ export async function runTrain(
   listener: Listener,
   signal?: AbortSignal,
 ): Promise<TrainReport> {
-  const sets = await openTrainEval({ ...dataOf(options), seed: options.seed });
+  const sets = await openTrainEval(dataOf(options));
   const model = await startingModel(options, sets);
   const preprocess = await resolvePreprocess(model, options.preprocess);
   await openRunFolder(options.out, await runRecord('train', { ...options }, model, sets), options.resume);
@@ -60,7 +62,7 @@ export async function runTrain(
       const { model: accuracy } = await bench.evaluate({ model: result });
       const path = join(options.out, 'trained.onnx');
       await saveModel(result, path);
-      return {
+      const report: TrainReport = {
         model: options.model,
         data: {
           train: sets.train.name,
@@ -78,6 +80,8 @@ export async function runTrain(
         stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
         files: { trained: path },
       };
+      await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+      return report;
     } finally {
       await bench.close();
     }
@@ -100,9 +104,10 @@ function dataOf(options: TrainOptions): { data?: string; train?: string; eval?: 
 async function startingModel(options: TrainOptions, sets: TrainEval): Promise<Model> {
   const name = plainName(options.model);
   if (!ZOO.some((e) => e.name === name)) {
-    if (options.width !== undefined || options.classes !== undefined)
+    if (!existsSync(options.model) && !/[./\\]/.test(options.model)) findEntry(options.model);
+    if ([options.width, options.size, options.classes, options.stem].some((o) => o !== undefined))
       throw new UsageError({
-        problem: '--width and --classes are for zoo names',
+        problem: '--width, --size, --classes and --stem are for zoo names',
         found: `--model ${options.model}`,
       });
     return loadChecked(options.model);
@@ -112,5 +117,6 @@ async function startingModel(options: TrainOptions, sets: TrainEval): Promise<Mo
     classes: options.classes ?? sets.train.classes,
     ...(options.width === undefined ? {} : { width: options.width }),
     ...(options.size === undefined ? {} : { size: options.size }),
+    ...(options.stem === undefined ? {} : { stem: options.stem }),
   });
 }
