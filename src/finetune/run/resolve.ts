@@ -66,7 +66,7 @@ export async function loadChecked(path: string): Promise<Model> {
 export function imageInput(model: Model): readonly (number | null)[] {
   const input = onlyInput(model);
   const shape = input.type?.kind === 'tensor' ? input.type.shape : undefined;
-  if (!shape || shape.length !== 4)
+  if (shape?.length !== 4)
     throw new UnsupportedError({
       problem: `input '${input.name}' of ${model.source ?? 'the model'}`,
       expected: 'an image [N, C, H, W]',
