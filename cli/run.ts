@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { InterruptedError } from '../src/base/errors.js';
+import { packageVersion } from '../src/base/package.js';
 import type { RunEvent } from '../src/finetune/events.js';
 import type { Command, Context } from './command.js';
 import { COMMANDS } from './commands.js';
 import { endSoon, onInterrupt } from './interrupt.js';
-import { quietBrokenPipes, showError, showOutcome, write } from './output.js';
+import { printable, quietBrokenPipes, showError, showOutcome, write } from './output.js';
 import { parseArguments } from './parse.js';
 
 /** Exit code after Ctrl-C. */
@@ -17,7 +17,12 @@ export async function main(args: readonly string[]): Promise<void> {
   const flags = { json: args.includes('--json'), verbose: args.includes('--verbose') };
   let code: number;
   try {
-    const parse = parseArguments(args, COMMANDS, version(), Math.min(110, process.stdout.columns ?? 100));
+    const parse = parseArguments(
+      args,
+      COMMANDS,
+      packageVersion(),
+      Math.min(110, process.stdout.columns ?? 100),
+    );
     if (parse.kind === 'print') {
       await write(process.stdout, `${parse.text}\n`);
       code = 0;
@@ -46,7 +51,7 @@ async function execute(
   const context: Context = {
     signal: controller.signal,
     verbose: flags.verbose,
-    log: (line) => process.stderr.write(`${line}\n`),
+    log: (line) => process.stderr.write(`${printable(line)}\n`),
     listen: async () => {
       const { Interruption } = await import('../src/report/interruption.js');
       const { progressListener } = await import('../src/report/progress.js');
@@ -78,9 +83,4 @@ async function execute(
       ? controller.signal.reason
       : error;
   }
-}
-
-export function version(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return String(version);
 }

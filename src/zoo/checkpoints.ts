@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError } from '../base/errors.js';
+import { packageRoot } from '../base/package.js';
 import { plainName } from './registry.js';
 
 const indexSchema = z.object({
@@ -29,17 +29,7 @@ export interface BuiltinCheckpoint {
 
 /** The folder `assets` of this package, from the sources as from dist. @throws EnvironmentError when it is not there */
 export function assetsFolder(from = import.meta.url): string {
-  let folder = dirname(fileURLToPath(from));
-  while (!isPackageRoot(folder)) {
-    const parent = dirname(folder);
-    if (parent === folder)
-      throw new EnvironmentError({
-        problem: `the package of ${fileURLToPath(from)} has no package.json`,
-        hint: 'install reparam again',
-      });
-    folder = parent;
-  }
-  return join(folder, 'assets');
+  return join(packageRoot(from), 'assets');
 }
 
 /**
@@ -67,17 +57,5 @@ function readIndex(path: string): z.infer<typeof indexSchema> {
       hint: 'install reparam again',
       cause,
     });
-  }
-}
-
-function isPackageRoot(folder: string): boolean {
-  const file = join(folder, 'package.json');
-  if (!existsSync(file)) return false;
-  try {
-    const json: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return typeof json === 'object' && json !== null && 'name' in json && json.name === 'reparam';
-  } catch {
-    // Some other package's broken manifest on the way up is not ours.
-    return false;
   }
 }

@@ -1,4 +1,4 @@
-import type { GraphBuilder, Value } from '../../onnx/index.js';
+import { type GraphBuilder, Tensor, type Value } from '../../onnx/index.js';
 
 export interface LossNodes {
   /** Mean over the batch, a scalar. */
@@ -13,8 +13,9 @@ export interface LossNodes {
  * Softmax cross-entropy with label smoothing ε (Szegedy et al. 2016, arXiv 1512.00567), as torch.nn.CrossEntropyLoss:
  *   q = (1 − ε)·onehot(label) + ε/K,  loss = −mean_n Σ_k q·log softmax(z),  d loss/dz = (softmax(z) − q) / N.
  * Logits are shifted by their row maximum, so no exponential overflows.
- * @param logits [N,K], or [N,K,1,…]
- * @param label int32 [N]
+ * @param logits [N,K], or [N,K,1,…], float32 (or float64: everything is computed in the logits' type)
+ * @param label int32 [N], 0 ≤ label < K; another label would be no class at all, so the caller checks
+ * @param smoothing ε, 0 ≤ ε < 1
  */
 export function crossEntropy(
   b: GraphBuilder,
@@ -25,6 +26,9 @@ export function crossEntropy(
 ): LossNodes {
   return b.scope('loss', () => {
     const [n, classes] = shape;
+    const double = logits.type?.kind === 'tensor' && logits.type.dataType === 'float64';
+    const number = (v: number): Value => (double ? b.constant(Tensor.float64([], [v])) : b.f32(v));
+    const toFloat = (v: Value): Value => b.op('Cast', [v], { to: double ? 11 : 1 });
     const rows = shape.length === 2 ? logits : b.op('Reshape', [logits, b.i64([n, classes])]);
     const last = b.i64([1]);
     const shifted = b.op('Sub', [rows, b.op('ReduceMax', [rows, last], { keepdims: 1 })]);
@@ -41,27 +45,27 @@ export function crossEntropy(
       ],
       { to: 6 },
     );
-    const hit = b.op('Cast', [b.op('Equal', [b.op('Reshape', [label, b.i64([n, 1])]), range])], { to: 1 });
+    const hit = toFloat(b.op('Equal', [b.op('Reshape', [label, b.i64([n, 1])]), range]));
     const target =
       smoothing === 0
         ? hit
-        : b.op('Add', [b.op('Mul', [hit, b.f32(1 - smoothing)]), b.f32(smoothing / classes)]);
+        : b.op('Add', [b.op('Mul', [hit, number(1 - smoothing)]), number(smoothing / classes)]);
     const each = b.op('ReduceSum', [b.op('Mul', [target, logp]), last], { keepdims: 0 });
     const loss = b.op(
       'Mul',
-      [b.op('ReduceSum', [each], { keepdims: 0 }), b.f32(-1 / n)],
+      [b.op('ReduceSum', [each], { keepdims: 0 }), number(-1 / n)],
       {},
       { name: 'value' },
     );
     const difference = b.op('Sub', [b.op('Div', [exp, total]), target]);
     const gradient = b.op(
       'Reshape',
-      [b.op('Mul', [difference, b.f32(1 / n)]), b.i64(shape)],
+      [b.op('Mul', [difference, number(1 / n)]), b.i64(shape)],
       {},
       { name: 'gradient' },
     );
     const best = b.op('Cast', [b.op('ArgMax', [rows], { axis: 1, keepdims: 0 })], { to: 6 });
-    const right = b.op('Cast', [b.op('Equal', [best, label])], { to: 1 });
+    const right = toFloat(b.op('Equal', [best, label]));
     const correct = b.op('ReduceSum', [right], { keepdims: 0 }, { name: 'correct' });
     return { loss, gradient, correct };
   });
