@@ -64,7 +64,7 @@ export async function showError(
 }
 
 /** Names come from files: control characters must not reach a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/(?![\n\t])\p{Cc}/gu, '\uFFFD');
 }
 

@@ -3,6 +3,7 @@ import { command } from '../command.js';
 import { integer } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { methodFlags } from '../method-flags.js';
+import { readModel } from '../read-model.js';
 import { output } from '../shared-flags.js';
 
 export const expand = command({
@@ -24,10 +25,17 @@ export const expand = command({
     ["expand net.onnx -o training.onnx --include 'features/*' --map-kernel 5", 'some of them, a larger map'],
   ],
   notes: ['Exit code 1: there is no convolution to swap.'],
-  run: async ({ model: file, out, seed, method, mapKernel, init, include, exclude }) => {
-    const { loadModel, saveModel } = await import('../../src/onnx/index.js');
+  run: async ({ model: file, out, seed, method, mapKernel, init, include, exclude }, context) => {
+    const { saveModel } = await import('../../src/onnx/index.js');
     const { expand: expandModel } = await import('../../src/reparam/index.js');
-    const result = expandModel(await loadModel(file), { method, mapKernel, init, include, exclude, seed });
+    const result = expandModel(await readModel(file, context), {
+      method,
+      mapKernel,
+      init,
+      include,
+      exclude,
+      seed,
+    });
     await saveModel(result.model, out);
     const layers = result.form.layers.map((l) => l.layer);
     return {

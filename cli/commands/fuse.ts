@@ -2,6 +2,7 @@ import { REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import { command } from '../command.js';
 import { number, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
+import { readModel } from '../read-model.js';
 import { output } from '../shared-flags.js';
 
 const group = GROUPS.method;
@@ -36,14 +37,18 @@ export const fuse = command({
     ['fuse training.onnx -o fused.onnx', 'checked against training.onnx, then written'],
     ['fuse net.onnx -o folded.onnx --fold-batchnorm', 'any model: fold its BatchNormalization'],
   ],
-  notes: ['Exit code 1: the fused model is not equivalent; nothing is written.'],
-  run: async ({ model: file, out, foldBatchnorm, verify: check, tolerance }) => {
-    const { loadModel, saveModel } = await import('../../src/onnx/index.js');
+  notes: [
+    'Exit code 1: the fused model is not equivalent; nothing is written.',
+    'A model with nothing to fold is written as it is, without that check.',
+  ],
+  run: async ({ model: file, out, foldBatchnorm, verify: check, tolerance }, context) => {
+    const { saveModel } = await import('../../src/onnx/index.js');
     const { fuse: fuseModel } = await import('../../src/reparam/index.js');
     const { fuseText } = await import('../../src/report/fuse-text.js');
-    const model = await loadModel(file);
+    const model = await readModel(file, context);
     const fused = fuseModel(model, { foldBatchNorm: foldBatchnorm });
-    const verified = check ? await checked(file, model, fused.model, tolerance) : null;
+    // A model with nothing to fold is written as it was read.
+    const verified = check && fused.modified ? await checked(file, model, fused.model, tolerance) : null;
     await saveModel(fused.model, out);
     const { modified, weights, batchNorms, kept } = fused;
     return {
@@ -67,7 +72,7 @@ async function checked(file: string, model: Model, fused: Model, tolerance: numb
       throw new CheckFailedError({
         problem: `${file}: the fused model is not equivalent, so it was not written`,
         found: report.problems.join('; '),
-        hint: '--tolerance allows more; --no-verify writes it in any case',
+        hint: `${Number.isFinite(report.maxRelative) ? '--tolerance allows more; ' : ''}--no-verify writes it in any case`,
       });
     return report;
   } finally {

@@ -1,6 +1,7 @@
 import { command } from '../command.js';
 import { integer, oneOf } from '../flags.js';
 import { GROUPS } from '../groups.js';
+import { readModel } from '../read-model.js';
 
 export const inspect = command({
   name: 'inspect',
@@ -19,11 +20,11 @@ export const inspect = command({
     ['inspect net.onnx', 'one row per layer, totals below'],
     ['inspect net.onnx --format csv > layers.csv', 'for a spreadsheet'],
   ],
-  run: async ({ model: file, batch, format }) => {
-    const { countModel, loadModel } = await import('../../src/onnx/index.js');
+  run: async ({ model: file, batch, format }, context) => {
+    const { countModel } = await import('../../src/onnx/index.js');
     const { inspectHeader, inspectJson, inspectTable } = await import('../../src/report/inspect.js');
     const { readForm } = await import('../../src/reparam/index.js');
-    const model = await loadModel(file);
+    const model = await readModel(file, context);
     const frozen = new Set(readForm(model)?.layers.map((l) => l.base));
     const counted = countModel(model, { batch, role: (v) => (frozen.has(v) ? 'frozen' : undefined) });
     const table = inspectTable(counted, format);

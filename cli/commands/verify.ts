@@ -2,6 +2,7 @@ import { REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import { command } from '../command.js';
 import { integer, type Kind, number } from '../flags.js';
 import { GROUPS } from '../groups.js';
+import { readModel } from '../read-model.js';
 import { dataFlags, deviceFlags } from '../shared-flags.js';
 
 const group = GROUPS.method;
@@ -55,12 +56,11 @@ export const verify = command({
     ['verify training.onnx fused.onnx', 'exit code 0: equivalent, 1: not'],
     ['verify a.onnx b.onnx --data imagefolder:DIR --samples 1000', 'on real images'],
   ],
-  run: async (args) => {
-    const { loadModel } = await import('../../src/onnx/index.js');
+  run: async (args, context) => {
     const { verify: verifyModels } = await import('../../src/reparam/index.js');
     const { createEngine } = await import('../../src/runtime/index.js');
     const { verifyText } = await import('../../src/report/verify-text.js');
-    const [a, b] = [await loadModel(args.a), await loadModel(args.b)];
+    const [a, b] = [await readModel(args.a, context), await readModel(args.b, context)];
     const { data, preprocess, samples, threads } = args;
     const { realInputs } = await import('../../src/finetune/real-inputs.js');
     const images =

@@ -8,6 +8,7 @@ export { encodeModel } from './codec/encode.js';
 export { loadModel } from './codec/load.js';
 export { type SaveOptions, saveModel } from './codec/save.js';
 export * from './count.js';
+export * from './finite.js';
 export * from './infer/index.js';
 export * from './ir/attribute.js';
 export * from './ir/clone.js';

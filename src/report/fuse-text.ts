@@ -18,7 +18,9 @@ export function fuseText(file: string, fused: FuseResult, verified: VerifyReport
         : 'nothing to fold; written as it is';
   const check =
     verified === null
-      ? 'not verified'
-      : `equivalent to the model it was made from, largest error ${small(verified.maxRelative)} of the output's scale`;
-  return [`${file}: ${what}; ${check}`, ...kept.map((k) => `  kept: ${k.name}: ${k.reason}`)].join('\n');
+      ? modified
+        ? '; not verified'
+        : ''
+      : `; equivalent to the model it was made from, largest error ${small(verified.maxRelative)} of the output's scale`;
+  return [`${file}: ${what}${check}`, ...kept.map((k) => `  kept: ${k.name}: ${k.reason}`)].join('\n');
 }

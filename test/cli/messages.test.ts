@@ -19,7 +19,7 @@ async function resnet(file: string, classes: number): Promise<void> {
   await saveModel(model, join(cwd, file));
 }
 
-function head(b: GraphBuilder, dims: readonly number[]): Tensor {
+function head(dims: readonly number[]): Tensor {
   const random = randomFor('messages', ...dims);
   return Tensor.float32(
     dims,
@@ -32,13 +32,13 @@ async function small(file: string, kernel: number, outputs: number): Promise<voi
   const graph = new Graph('small');
   const x = graph.addInput('input', tensorType('float32', ['N', 3, 16, 16]));
   const b = new GraphBuilder(graph, 17);
-  const w = b.constant(head(b, [8, 3, kernel, kernel]), 'conv.weight');
+  const w = b.constant(head([8, 3, kernel, kernel]), 'conv.weight');
   const half = (kernel - 1) / 2;
   const y = b.op('Relu', [b.op('Conv', [x, w], { pads: [half, half, half, half] }, { name: 'conv' })]);
   const flat = b.op('Flatten', [b.op('GlobalAveragePool', [y])]);
   for (let i = 0; i < outputs; i++)
     graph.addOutput(
-      b.op('MatMul', [flat, b.constant(head(b, [8, 10]), `head${i}.weight`)], {}, { name: `head${i}` }),
+      b.op('MatMul', [flat, b.constant(head([8, 10]), `head${i}.weight`)], {}, { name: `head${i}` }),
     );
   await saveModel(new Model(graph, 17, 8), join(cwd, file));
 }
@@ -107,7 +107,7 @@ describe('messages', () => {
           '--preprocess',
           'cifar10',
           ...(command === 'refocus' ? ['--out', 'r3'] : []),
-        ].filter((a, i) => command === 'refocus' || i !== 1),
+        ].filter((_, i) => command === 'refocus' || i !== 1),
         3,
         /no classifier.*2 outputs/s,
         { cwd },

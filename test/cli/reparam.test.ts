@@ -36,7 +36,7 @@ describe('fuse', () => {
 
   test('nothing to fold is said', async () => {
     const run = await reparam(['fuse', 'net.onnx', '-o', 'same.onnx'], { cwd });
-    expect(run.stdout).toMatch(/^same\.onnx: nothing to fold; written as it is; equivalent/);
+    expect(run.stdout).toMatch(/^same\.onnx: nothing to fold; written as it is$/m);
     expect(run.code).toBe(0);
   });
 

@@ -2,7 +2,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileError } from '../../base/files.js';
-import { byteSize, encodeModel, type Model, saveModel } from '../../onnx/index.js';
+import { allGraphs } from '../../onnx/codec/names.js';
+import {
+  byteSize,
+  cloneModel,
+  encodeModel,
+  type Graph,
+  type Model,
+  type Node,
+  saveModel,
+} from '../../onnx/index.js';
 import type { ModelSource } from './protocol.js';
 
 /** A protobuf message ends at 2 GiB; what is not weights gets 16 MiB of it. */
@@ -21,7 +30,8 @@ export interface HeldSource {
  * @param limit bytes of weights from which on the file is used; another one only to test that path
  * @throws ModelError the model cannot be encoded; EnvironmentError no room for the temporary file
  */
-export async function holdSource(model: Model, limit = LIMIT): Promise<HeldSource> {
+export async function holdSource(given: Model, limit = LIMIT): Promise<HeldSource> {
+  const model = withUniqueNodeNames(given);
   if (weightBytes(model) < limit) {
     const bytes = encodeModel(model);
     const transfer = bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
@@ -39,6 +49,30 @@ export async function holdSource(model: Model, limit = LIMIT): Promise<HeldSourc
     throw error;
   }
   return { source: { kind: 'file', path }, transfer: [], dispose };
+}
+
+/** ONNX lets nodes share a name, the runtime does not: the second `a` becomes `a_1` in what it is given. */
+function withUniqueNodeNames(model: Model): Model {
+  if (!allGraphs(model.graph).some((g) => clashing(g).length > 0)) return model;
+  const copy = cloneModel(model);
+  for (const graph of allGraphs(copy.graph)) {
+    const taken = new Set(graph.nodes.map((n) => n.name));
+    const next = new Map<string, number>();
+    for (const node of clashing(graph)) {
+      let i = next.get(node.name) ?? 1;
+      while (taken.has(`${node.name}_${i}`)) i++;
+      next.set(node.name, i + 1);
+      node.name = `${node.name}_${i}`;
+      taken.add(node.name);
+    }
+  }
+  return copy;
+}
+
+/** Nodes with the name of an earlier one of their graph. */
+function clashing(graph: Graph): Node[] {
+  const seen = new Set<string>();
+  return graph.nodes.filter((n) => n.name !== '' && seen.size === seen.add(n.name).size);
 }
 
 function weightBytes(model: Model): number {
