@@ -1,9 +1,9 @@
 import { UnsupportedError } from '../../base/errors.js';
 import type { Preprocess } from '../../base/preprocess.js';
 import { cloneModel, eliminateDeadNodes, GraphBuilder, type Model, Tensor } from '../../onnx/index.js';
-import { logitsOf } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
+import { classScores, requireOneOutput } from '../step/classes.js';
 import { pixelInput } from '../step/input.js';
 import { onlyInput } from '../step/prepare.js';
 
@@ -25,25 +25,21 @@ export interface EvaluatorOptions {
 
 /**
  * A model ready to classify batches of pixels: inference form, batch fixed, normalization in the graph.
- * @throws UnsupportedError for a model that has no single [N,classes] output
+ * @throws UnsupportedError for a model that has no single float32 output [N,classes]
  */
 export async function createEvaluator(source: Model, options: EvaluatorOptions): Promise<Evaluator> {
   const { engine, batch, image } = options;
   const copy = cloneModel(source);
   toInferenceMode(copy);
-  classOutput(copy);
+  requireOneOutput(copy);
   const input = onlyInput(copy);
   const { model } = await specialize(copy, {
     inputShapes: new Map([[input.name, [batch, ...image]]]),
     engine,
   });
   const { graph } = model;
-  const { value: logits } = logitsOf(graph);
+  const { logits, classes } = classScores(model, batch);
   const output = graph.outputs[0];
-  const shape = logits.shape;
-  const classes = shape ? shape.slice(1).reduce((n, d) => n * d, 1) : 0;
-  if (!shape || shape[0] !== batch || shape[1] !== classes)
-    throw notClassifier(source, `'${output.name}' of shape [${shape?.join(', ') ?? '?'}]`);
   const b = new GraphBuilder(graph, model.opset);
   const network = graph.inputs.find((v) => v.name === input.name);
   if (!network) throw new Error(`input '${input.name}' was lost`);
@@ -75,21 +71,4 @@ function floats(tensor: Tensor | undefined): Float32Array {
       found: tensor?.dataType ?? 'nothing',
     });
   return data;
-}
-
-function classOutput(model: Model): void {
-  if (model.graph.outputs.length !== 1)
-    throw notClassifier(
-      model,
-      `${model.graph.outputs.length} outputs: ${model.graph.outputs.map((v) => `'${v.name}'`).join(', ')}`,
-    );
-}
-
-function notClassifier(model: Model, found: string): UnsupportedError {
-  return new UnsupportedError({
-    problem: `${model.source ?? 'the model'} is no classifier, so it has no top-1`,
-    expected: 'one output of [N, classes]',
-    found,
-    hint: 'expand, fuse and verify work on it; eval and refocus need classes',
-  });
 }

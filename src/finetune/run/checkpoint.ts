@@ -4,7 +4,8 @@ import { InputError } from '../../base/errors.js';
 import { fileError, writeFileAtomic } from '../../base/files.js';
 import type { Tensor } from '../../onnx/index.js';
 import type { Phase } from '../events.js';
-import type { StateTensor, TrainStep } from '../step/build.js';
+import type { TrainStep } from '../step/build.js';
+import type { StateTensor } from '../step/state.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 
 /** Where a phase stands: its state after `step` steps, and what a report needs of the steps before. */

@@ -21,7 +21,6 @@ const USUAL_MOMENTUM = 0.9;
  */
 export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
   const statistics: RunningStatistic[] = [];
-  const seen = new Set<Value>();
   for (const node of [...b.graph.nodes]) {
     if (node.opType !== 'BatchNormalization' || node.domain !== '') continue;
     const shape = node.input(0).shape;
@@ -34,14 +33,7 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
         hint: 'use a larger batch or image, or --bn frozen',
       });
     const [mean, variance] = [node.input(3), node.input(4)];
-    for (const v of [mean, variance]) {
-      if (!v.constant || seen.has(v))
-        throw new UnsupportedError({
-          problem: `${node.describe()}: running statistic '${v.name}' is ${v.constant ? 'shared with another layer' : 'computed'}`,
-          hint: 'use --bn frozen',
-        });
-      seen.add(v);
-    }
+    for (const v of [mean, variance]) requireOwn(node, v);
     const like = [node.output().type, typeLike(mean, [shape[1]]), typeLike(variance, [shape[1]])];
     const [y, batchMean, batchVariance] = b.at({ before: node }, () =>
       b.scope(node.name || node.output().name, () =>
@@ -70,6 +62,21 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
     b.graph.removeInitializer(s.value);
   }
   return statistics;
+}
+
+/** What a step replaces must be a constant that nothing else reads: not another layer, not this one's β either. */
+function requireOwn(node: Node, statistic: Value): void {
+  const { constant, uses } = statistic;
+  if (constant && uses.length === 1) return;
+  const readers = uses.filter((u) => u.node !== node || u.index < 3).map((u) => u.node.describe());
+  throw new UnsupportedError({
+    problem: `${node.describe()}: running statistic '${statistic.name}' cannot be updated`,
+    expected: 'a constant of its own',
+    found: constant
+      ? `one that ${readers.join(' and ') || 'mean and variance'} read too`
+      : 'a computed value',
+    hint: 'use --bn frozen',
+  });
 }
 
 function momentumOf(node: Node): number {

@@ -1,8 +1,9 @@
 import { UnsupportedError } from '../../base/errors.js';
 import { cloneModel, type Model, type Tensor, upgradeOpset, Value } from '../../onnx/index.js';
-import { constantOf, logitsOf, trainables } from '../../reparam/index.js';
+import { constantOf, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
+import { type ClassScores, classScores, requireOneOutput } from './classes.js';
 
 /** The opset of training graphs: the newest whose kernels the WebGPU provider still has. */
 export const TRAINING_OPSET = 20;
@@ -22,20 +23,23 @@ export interface Parameter {
 }
 
 /** A network with a fixed batch, static shapes, canonical operators and its parameters as graph inputs. */
-export interface Prepared {
+export interface Prepared extends ClassScores {
   readonly model: Model;
   readonly batch: number;
   /** The float network input [N,C,H,W]. */
   readonly input: Value;
-  /** [N,K] or [N,K,1,1]: before a trailing Softmax. */
-  readonly logits: Value;
   readonly parameters: readonly Parameter[];
 }
 
-/** Copies a model and brings it to the form that training builds on. @throws UnsupportedError, ModelError */
+/**
+ * Copies a model and brings it to the form that training builds on.
+ * @throws UnsupportedError when it is no classifier of one float32 image input, or a trainable tensor is not float32
+ */
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
   toInferenceMode(model);
+  requireOneOutput(model);
+  const input = onlyInput(model);
   const parameters: { name: string; initial: Tensor }[] = [];
   for (const value of trainables(model).trainable) {
     const initial = constantOf(value);
@@ -50,8 +54,6 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     parameters.push({ name: value.name, initial });
     makeInput(model, value);
   }
-  const names = new Set(parameters.map((p) => p.name));
-  const input = onlyInput(model, names);
   const shape = [options.batch, ...options.image];
   const special = await specialize(model, {
     inputShapes: new Map([[input.name, shape]]),
@@ -69,7 +71,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     model: special.model,
     batch: options.batch,
     input: find(input.name),
-    logits: logitsOf(graph).value,
+    ...classScores(special.model, options.batch),
     parameters: parameters.map((p) => ({ value: find(p.name), initial: p.initial })),
   };
 }
@@ -87,14 +89,24 @@ function makeInput({ graph }: Model, value: Value): void {
   graph.removeNode(producer);
 }
 
-/** The image input. @throws UnsupportedError when the model has several inputs */
-export function onlyInput(model: Model, except: ReadonlySet<string> = new Set()): Value {
-  const inputs = model.graph.requiredInputs.filter((v) => !except.has(v.name));
+/** The image input. @throws UnsupportedError when there are several inputs, none, or one that is not float32 */
+export function onlyInput(model: Model): Value {
+  const inputs = model.graph.requiredInputs;
+  const what = model.source ?? 'the model';
   if (inputs.length !== 1)
     throw new UnsupportedError({
-      problem: `${model.source ?? 'the model'} has ${inputs.length} inputs`,
-      expected: 'one image input',
-      found: inputs.map((v) => `'${v.name}'`).join(', '),
+      problem: `${what} has ${inputs.length || 'no'} inputs that must be fed`,
+      expected: 'one image input, without a default value',
+      found: inputs.map((v) => `'${v.name}'`).join(', ') || 'defaults for all',
     });
-  return inputs[0];
+  const [input] = inputs;
+  const type = input.type?.kind === 'tensor' ? input.type.dataType : undefined;
+  if (type !== undefined && type !== 'float32')
+    throw new UnsupportedError({
+      problem: `input '${input.name}' of ${what}`,
+      expected: 'float32 pixels',
+      found: type,
+      hint: 'convert the model to float32 first',
+    });
+  return input;
 }
