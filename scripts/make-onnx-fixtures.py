@@ -324,6 +324,62 @@ def external():
     save("external/weights/data.bin", data)
 
 
+def documented():
+    """A network that runs and can be expanded and fused, where everything that can be described is."""
+    function = h.make_function(
+        "local", "Twice", ["a"], ["b"],
+        [h.make_node("Constant", [], ["two"], value_float=2.0), h.make_node("Mul", ["a", "two"], ["b"], name="inside")],
+        opset(("", 20)),
+    )
+    function.doc_string = "twice as much"
+    norm = ["gamma", "beta", "mean", "var"]
+    positive = numpy_helper.from_array(np.array([0.5, 1, 2, 4], np.float32), "var")
+    graph = h.make_graph(
+        [
+            h.make_node("Conv", ["image", "conv.weight"], ["c"], name="conv", pads=[1, 1, 1, 1]),
+            h.make_node("BatchNormalization", ["c", *norm], ["n"], name="bn"),
+            h.make_node("Relu", ["n"], ["r"], name="relu"),
+            h.make_node("Twice", ["r"], ["t"], name="call", domain="local"),
+            h.make_node("Conv", ["t", "depthwise.weight", "depthwise.bias"], ["d"], name="depthwise", group=4),
+            h.make_node("GlobalAveragePool", ["d"], ["p"]),
+            h.make_node("Flatten", ["p"], ["f"], name="flatten"),
+            h.make_node("Gemm", ["f", "head.weight", "head.bias"], ["scores"], name="head", transB=1),
+        ],
+        "documented",
+        [info("image", ["batch", 3, 8, 8])],
+        [info("scores", ["batch", 5])],
+        [
+            weight("conv.weight", 4, 3, 3, 3), weight("gamma", 4), weight("beta", 4), weight("mean", 4), positive,
+            weight("depthwise.weight", 4, 1, 3, 3), weight("depthwise.bias", 4), weight("head.weight", 5, 4), weight("head.bias", 5),
+        ],
+        doc_string="graph doc",
+        value_info=[info("n", ["batch", 4, 8, 8]), info("d", ["batch", 4, 6, 6])],
+    )
+    model = h.make_model(
+        graph, opset_imports=opset(("", 20), ("local", 1), ("com.example", 3)), functions=[function], ir_version=10,
+        producer_name="fixtures", producer_version="1", domain="com.example", model_version=7, doc_string="model doc",
+    )
+    h.set_model_props(model, {"b": "2", "a": "1", "empty": ""})
+    described = [("graph", graph), ("function", function), *((n.name or "pool", n) for n in graph.node),
+                 *((m.name, m) for group in (graph.input, graph.output, graph.value_info, graph.initializer) for m in group)]
+    for name, message in described:
+        message.metadata_props.add(key="note", value=f"about {name}")
+        message.metadata_props.add(key=f"only {name}", value="x")
+        if not message.doc_string:
+            message.doc_string = f"{name} doc"
+    graph.input[0].type.denotation = "IMAGE"
+    annotation = graph.quantization_annotation.add()
+    annotation.tensor_name = "conv.weight"
+    annotation.quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="s")
+    # make_graph and make_model copied what they were given.
+    model.graph.CopyFrom(graph)
+    del model.functions[:]
+    model.functions.append(function)
+    add_unknown(model.graph.node[0], 700)
+    add_unknown(model, 710)
+    return model
+
+
 save("control.onnx", control_flow())
 save("shadow.onnx", shadowing())
 save("annotated.onnx", annotated())
@@ -332,3 +388,4 @@ save("quirks.onnx", quirks())
 save("unknown.onnx", unknown())
 save("dtypes.onnx", dtypes())
 external()
+save("documented.onnx", documented())

@@ -1,5 +1,5 @@
 import { ModelError } from '../base/errors.js';
-import type { Graph, Model, Node, Tensor, Value } from '../onnx/index.js';
+import { type Graph, type Model, type Node, Tensor, type Value } from '../onnx/index.js';
 import { constantValue } from '../onnx/ops/constant.js';
 
 /** The tensor a value holds: of an initializer (a graph input's default included) or of a Constant node. */
@@ -9,8 +9,20 @@ export function constantOf(value: Value): Tensor | undefined {
   return node?.opType === 'Constant' && node.domain === '' ? constantValue(node) : undefined;
 }
 
-/** Replaces the tensor of an initializer or Constant node, keeping the value's declared type. */
-export function setConstant(value: Value, tensor: Tensor): void {
+/** The numbers of one tensor with the name, documentation and metadata of another, whose place it takes. */
+export function describedAs(numbers: Tensor, old: Tensor): Tensor {
+  const { dataType, dims, storage } = numbers;
+  const { name, docString, metadata, wire } = old;
+  return new Tensor({ dataType, dims, storage, name, docString, metadata, wire });
+}
+
+/**
+ * Replaces the numbers of an initializer or Constant node; the value's declared type and what is said of the tensor
+ * (documentation, metadata) stay.
+ */
+export function setConstant(value: Value, numbers: Tensor): void {
+  const old = constantOf(value);
+  const tensor = old ? describedAs(numbers, old) : numbers;
   const node = value.producer;
   if (node?.opType === 'Constant') {
     for (const name of [...node.attributes.keys()])

@@ -226,16 +226,24 @@ function fold(model: Model, match: Match, unrounded: Unrounded): FoldedBatchNorm
 
   const input = producer.output(0);
   const output = node.output(0);
-  const name = output.name;
-  const outputs = graph.outputs.map((v) => v === output);
   graph.replaceUses(output, input);
   const parameters = node.inputs.slice(1);
   graph.removeNode(node);
-  input.name = name;
+  absorb(producer, node);
+  // The value that stays is the normalized one.
+  if (output.docString !== '') input.docString = output.docString;
+  for (const [key, text] of output.metadata) input.metadata.set(key, text);
+  input.name = output.name;
   input.type = output.type ?? input.type;
-  if (outputs.includes(true)) input.docString = output.docString;
+  input.wire = output.wire ?? input.wire;
   for (const p of parameters) if (p) dropParameter(graph, p);
   return { batchNorm: nameOf(node), into: nameOf(producer), addedBias: old === undefined };
+}
+
+/** What a file says of a node that goes stands with the one that stays: both documentations, metadata of other keys. */
+function absorb(stays: Node, goes: Node): void {
+  stays.docString = [...new Set([stays.docString, goes.docString])].filter((s) => s !== '').join('\n');
+  for (const [key, text] of goes.metadata) if (!stays.metadata.has(key)) stays.metadata.set(key, text);
 }
 
 /** Gives one node another constant. One that others read as well is copied, not overwritten. */

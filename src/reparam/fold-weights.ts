@@ -3,13 +3,14 @@
  * own type. What stands around it (nodes, names, order, attributes, metadata, documentation) stays.
  */
 import { UnsupportedError } from '../base/errors.js';
-import { type Graph, type Model, type Node, Tensor, type Value } from '../onnx/index.js';
+import type { Graph, Model, Node, Tensor, Value } from '../onnx/index.js';
 import { evaluateValues } from '../runtime/reference/evaluate.js';
 import { type RefTensor, toNumbers } from '../runtime/reference/tensor.js';
 import {
   type ConstantRegion,
   constantOf,
   constantRegion,
+  describedAs,
   isOverridable,
   removeDead,
   setConstant,
@@ -109,16 +110,7 @@ function rounded(values: Float64Array, type: FloatType, dims: readonly number[],
     return v;
   });
   if (!changed) return old;
-  const { storage } = fromFloat64(type, dims, data);
-  return new Tensor({
-    dataType: type,
-    dims,
-    storage,
-    name: old.name,
-    docString: old.docString,
-    metadata: old.metadata,
-    wire: old.wire,
-  });
+  return describedAs(fromFloat64(type, dims, data), old);
 }
 
 /** Takes back what expanding changed around the layers. */
