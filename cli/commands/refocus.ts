@@ -17,6 +17,8 @@ const flags = {
   },
   ...dataFlags,
   ...optimFlags,
+  lr: { ...optimFlags.lr, default: REFOCUS_DEFAULTS.lr },
+  warmupEpochs: { ...optimFlags.warmupEpochs, default: REFOCUS_DEFAULTS.warmupEpochs },
   ...runFlags,
   out: outFolder,
   ...methodFlags,

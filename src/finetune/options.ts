@@ -101,6 +101,10 @@ export const OPTIM_DEFAULTS: OptimOptions = {
 export const DATA_DEFAULTS: DataOptions = { augment: 'auto', strict: false, workers: 1 };
 
 export const REFOCUS_DEFAULTS = {
+  // A step of a depthwise map moves the kernel by lr·K, K = UᵀU a sum over all channels' kernels: rates that suit plain
+  // training throw the network off its checkpoint (docs/decisions.md, The refocusing rate).
+  lr: 0.002,
+  warmupEpochs: 0.5,
   method: 'refconv',
   mapKernel: 3,
   init: 'zero',
