@@ -5,6 +5,7 @@ import { createEngine } from '../runtime/index.js';
 import type { Listener } from './events.js';
 import type { EvalOptions } from './options.js';
 import type { Evaluation } from './results.js';
+import { engineOf } from './run/engine.js';
 import { evaluateSet } from './run/evaluate-set.js';
 import { resolveModel, resolvePreprocess } from './run/resolve.js';
 
@@ -26,7 +27,7 @@ export async function runEvaluate(
   if (spec === undefined)
     throw new UsageError({ problem: 'eval needs labelled images', expected: '--data SPEC' });
   const set = await openDataset(spec, { role: 'eval' });
-  const engine = await createEngine({ device: options.device });
+  const engine = await createEngine(engineOf(options));
   try {
     const { model } = await evaluateSet(
       { model: resolved.model },
@@ -38,7 +39,6 @@ export async function runEvaluate(
         strict: options.strict,
         workers: options.workers,
         listener,
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
         ...(signal ? { signal } : {}),
       },
     );

@@ -35,7 +35,7 @@ export async function* realInputs(model: Model, options: RealInputOptions): Asyn
     let left = options.images;
     for await (const { images, count } of loader.epoch(0)) {
       const rows = fixed ? batch : Math.min(count, left);
-      if (count < rows) continue;
+      if (rows === 0 || count < rows) continue;
       const pixels = images.subarray(0, (images.length / batch) * rows);
       yield new Map([[input.name, normalize(pixels, [rows, ...image], preprocess)]]);
       left -= rows;

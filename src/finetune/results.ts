@@ -23,16 +23,22 @@ export interface VerifySummary {
   readonly problems: readonly string[];
 }
 
+/** The images of a run. */
+export interface DataSummary {
+  readonly train: string;
+  readonly eval: string;
+  /** How the two sets came about. */
+  readonly how: string;
+  /** Every evaluation image is a training image. */
+  readonly coincide: boolean;
+  /** Files that could not be read. */
+  readonly skipped: readonly string[];
+}
+
 /** `report.json`, and what `refocus --json` prints. */
 export interface RefocusReport {
   readonly model: string;
-  readonly data: {
-    readonly train: string;
-    readonly eval: string;
-    readonly how: string;
-    readonly coincide: boolean;
-    readonly skipped: readonly string[];
-  };
+  readonly data: DataSummary;
   readonly method: string;
   readonly init: string;
   readonly mapKernel: number;

@@ -1,32 +1,24 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../base/errors.js';
-import { writeFileAtomic } from '../base/files.js';
 import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval, type TrainEval } from '../data/index.js';
 import { type Model, saveModel } from '../onnx/index.js';
 import { fuse } from '../reparam/index.js';
-import { createEngine } from '../runtime/index.js';
 import { buildModel, findEntry, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
 import type { Listener } from './events.js';
 import type { TrainOptions } from './options.js';
-import type { Evaluation } from './results.js';
-import { openRunFolder } from './run/folder.js';
-import { runRecord } from './run/record.js';
+import type { DataSummary, Evaluation } from './results.js';
+import { checkOptions } from './run/check-options.js';
 import { loadChecked, resolvePreprocess } from './run/resolve.js';
 import { restoreFoldedNorms } from './run/restore.js';
+import { inRunFolder } from './run/session.js';
 import { median } from './run/trainer.js';
-import { Workbench } from './run/workbench.js';
+import type { Workbench } from './run/workbench.js';
 
 export interface TrainReport {
   readonly model: string;
-  readonly data: {
-    readonly train: string;
-    readonly eval: string;
-    readonly how: string;
-    readonly coincide: boolean;
-    readonly skipped: readonly string[];
-  };
+  readonly data: DataSummary;
   readonly seed: number;
   readonly epochs: number;
   readonly device: string;
@@ -39,55 +31,45 @@ export interface TrainReport {
 
 /**
  * Trains a network as it is: a zoo architecture from random weights, or an ONNX file from its own.
- * What `reparam train` does; writes `trained.onnx` into the run folder.
+ * What `reparam train` does; writes `trained.onnx` and `report.json` into the run folder.
+ * @throws ReparamError with what to do
  */
 export async function runTrain(
   options: TrainOptions,
   listener: Listener,
   signal?: AbortSignal,
 ): Promise<TrainReport> {
+  checkOptions(options);
   const sets = await openTrainEval(dataOf(options));
   const model = await startingModel(options, sets);
   const preprocess = await resolvePreprocess(model, options.preprocess);
-  await openRunFolder(options.out, await runRecord('train', { ...options }, model, sets), options.resume);
-  const engine = await createEngine({ device: options.device });
-  try {
-    const bench = new Workbench({ engine, sets, preprocess, options, listener, signal });
-    try {
-      const base = await restoreFoldedNorms(model, bench, listener);
-      const trained = await bench.train('train', base, options.epochs);
-      const { model: result } = fuse(trained.model);
-      result.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
-      if (isUntrained(result)) markTrained(result);
-      const { model: accuracy } = await bench.evaluate({ model: result });
-      const path = join(options.out, 'trained.onnx');
-      await saveModel(result, path);
-      const report: TrainReport = {
-        model: options.model,
-        data: {
-          train: sets.train.name,
-          eval: sets.eval.name,
-          how: sets.how,
-          coincide: sets.coincide,
-          skipped: [...bench.skipped],
-        },
-        seed: options.seed,
-        epochs: options.epochs,
-        device: engine.device,
-        engine: engine.name,
-        lowering: trained.step.lowering,
-        results: { trained: accuracy },
-        stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
-        files: { trained: path },
-      };
-      await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
-      return report;
-    } finally {
-      await bench.close();
-    }
-  } finally {
-    await engine.close();
-  }
+  return inRunFolder({ command: 'train', options, model, sets, preprocess, listener, signal }, (bench) =>
+    trainWith(bench, model, options),
+  );
+}
+
+async function trainWith(bench: Workbench, model: Model, options: TrainOptions): Promise<TrainReport> {
+  const { engine, preprocess } = bench.init;
+  const base = await restoreFoldedNorms(model, bench);
+  const trained = await bench.train('train', base, options.epochs);
+  const { model: result } = fuse(trained.model);
+  result.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
+  if (isUntrained(result)) markTrained(result);
+  const { model: accuracy } = await bench.evaluate({ model: result });
+  const path = join(options.out, 'trained.onnx');
+  await saveModel(result, path);
+  return {
+    model: options.model,
+    data: bench.summary,
+    seed: options.seed,
+    epochs: options.epochs,
+    device: engine.device,
+    engine: engine.name,
+    lowering: trained.step.lowering,
+    results: { trained: accuracy },
+    stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
+    files: { trained: path },
+  };
 }
 
 function dataOf(options: TrainOptions): { data?: string; train?: string; eval?: string } {

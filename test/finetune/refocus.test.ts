@@ -175,7 +175,7 @@ describe('refusals', () => {
 
   test('resuming with another learning rate names it', async () => {
     await expect(runRefocus(options('whole', { resume: true, lr: 0.5 }), silent)).rejects.toThrow(
-      /options\.lr was 0\.05, is 0\.5/,
+      `options.lr was ${REFOCUS_DEFAULTS.lr}, is 0.5`,
     );
   });
 

@@ -20,7 +20,6 @@ export interface EvaluatorOptions {
   /** C, H, W. */
   readonly image: readonly number[];
   readonly preprocess: Preprocess;
-  readonly threads?: number;
 }
 
 /**
@@ -47,10 +46,7 @@ export async function createEvaluator(source: Model, options: EvaluatorOptions):
   // The same value twice is no legal output list.
   if (logits !== output) graph.addOutput(logits);
   eliminateDeadNodes(graph);
-  const session = await engine.session(
-    model,
-    options.threads === undefined ? {} : { threads: options.threads },
-  );
+  const session = await engine.session(model);
   const names = { logits: logits.name, output: output.name };
   return {
     classes,

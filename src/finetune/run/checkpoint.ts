@@ -10,6 +10,8 @@ import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 
 /** Where a phase stands: its state after `step` steps, and what a report needs of the steps before. */
 export interface Checkpoint {
+  /** The run it belongs to: the digest that {@link openRunFolder} gives. */
+  readonly run: string;
   readonly phase: Phase;
   /** Steps done. */
   readonly step: number;
@@ -19,6 +21,8 @@ export interface Checkpoint {
   readonly milliseconds: readonly number[];
   readonly skipped: readonly string[];
 }
+
+const FORMAT = 'reparam-checkpoint-1';
 
 /** What a checkpoint calls a state tensor: the initializer's name, and what it is of it. No layout, no step graph. */
 function keyOf(s: StateTensor): string {
@@ -48,7 +52,8 @@ export async function saveCheckpoint(
   await writeFileAtomic(
     path,
     encodeSafetensors(tensors, {
-      format: 'reparam-checkpoint-1',
+      format: FORMAT,
+      run: checkpoint.run,
       phase: checkpoint.phase,
       step: `${checkpoint.step}`,
       milliseconds: JSON.stringify(checkpoint.milliseconds),
@@ -58,9 +63,13 @@ export async function saveCheckpoint(
   return path;
 }
 
-/** The phase's checkpoint, or undefined when there is none yet. @throws InputError when it does not fit the step */
+/**
+ * The phase's checkpoint, or undefined when there is none yet.
+ * @throws InputError when it is another run's or phase's, or does not fit the step
+ */
 export async function loadCheckpoint(
   folder: string,
+  run: string,
   phase: Phase,
   step: TrainStep,
 ): Promise<Checkpoint | undefined> {
@@ -73,28 +82,44 @@ export async function loadCheckpoint(
     throw fileError(path, 'reading', cause);
   }
   const { metadata, tensors } = decodeSafetensors(file, path);
+  const foreign = (what: string, expected: string, found: string | undefined): InputError =>
+    new InputError({
+      problem: `${path} does not belong to this run: ${what}`,
+      expected,
+      found: found ?? 'nothing',
+      hint: 'resume with the options the run was started with, or start anew without --resume',
+    });
+  for (const [key, expected] of Object.entries({ format: FORMAT, run, phase }))
+    if (metadata[key] !== expected) throw foreign(key, expected, metadata[key]);
   const state = new Map<string, Tensor>();
   for (const s of step.state) {
     const tensor = tensors.get(keyOf(s));
-    if (!tensor || tensor.dims.length !== s.dims.length || tensor.dims.some((d, i) => d !== s.dims[i]))
-      throw new InputError({
-        problem: `${path} does not belong to this run: '${keyOf(s)}'`,
-        expected: `[${s.dims}]`,
-        found: tensor ? `[${tensor.dims}]` : 'nothing',
-        hint: 'resume with the options the run was started with, or start anew without --resume',
-      });
-    state.set(s.input, s.kind === 'running' ? tensor : tensor.with({ dims: [tensor.size] }));
+    const [expected, found] = [
+      describe(s.initial.dataType, s.dims),
+      tensor && describe(tensor.dataType, tensor.dims),
+    ];
+    if (!tensor || found !== expected) throw foreign(`'${keyOf(s)}'`, expected, found);
+    state.set(s.input, tensor.with({ dims: s.initial.dims }));
   }
   const done = Number(metadata.step);
-  if (!Number.isInteger(done) || done < 0)
-    throw new InputError({ problem: `${path} has no step count`, found: `${metadata.step}` });
+  if (!Number.isSafeInteger(done) || done < 0)
+    throw new InputError({
+      problem: `${path} has no step count`,
+      found: `${metadata.step}`,
+      hint: 'start the run anew, without --resume',
+    });
   return {
+    run,
     phase,
     step: done,
     state,
     milliseconds: numbers(metadata.milliseconds),
     skipped: strings(metadata.skipped),
   };
+}
+
+function describe(dataType: string, dims: readonly number[]): string {
+  return `${dataType} [${dims}]`;
 }
 
 function list(json: string | undefined): unknown[] {

@@ -1,3 +1,4 @@
+import { CheckFailedError } from '../../base/errors.js';
 import type { Preprocess } from '../../base/preprocess.js';
 import { type Dataset, Loader } from '../../data/index.js';
 import type { Model } from '../../onnx/index.js';
@@ -15,7 +16,6 @@ export interface EvaluateSetOptions {
   readonly batch: number;
   readonly strict: boolean;
   readonly workers: number;
-  readonly threads?: number;
   readonly listener: Listener;
   readonly signal?: AbortSignal;
 }
@@ -35,6 +35,7 @@ export interface BatchOutputs {
 /**
  * Evaluates models in one pass over a set, single crop, no augmentation.
  * @param each called with every batch's outputs
+ * @throws CheckFailedError when a model's scores are not finite; InputError when a label is no output of a model
  */
 export async function evaluateSet<Name extends string>(
   models: Readonly<Record<Name, Model>>,
@@ -64,7 +65,13 @@ export async function evaluateSet<Name extends string>(
       }
       const outputs: BatchOutputs['outputs'][number][] = [];
       for (const e of evaluators) outputs.push({ ...(await e.run(batch.images)), classes: e.classes });
-      for (const [i, sum] of sums.entries()) sum.add(outputs[i].logits, batch.labels, batch.count);
+      for (const [i, sum] of sums.entries()) {
+        const { logits, classes } = outputs[i];
+        requireFinite(names[i], logits.subarray(0, batch.count * classes), classes, (row) =>
+          set.sampleName(batch.indices[row]),
+        );
+        sum.add(logits, batch.labels, batch.count);
+      }
       each?.({ count: batch.count, outputs });
       done += batch.count + batch.skipped.length;
       listener({ type: 'evaluating', what: names.join(', '), done, total: set.length });
@@ -76,21 +83,35 @@ export async function evaluateSet<Name extends string>(
     for (const [what, result] of entries) listener({ type: 'evaluation', what, epoch: null, result });
     return Object.fromEntries(entries) as Record<Name, Evaluation>;
   } finally {
-    for (const e of evaluators) await e.release();
-    await loader.close();
+    await Promise.allSettled([...evaluators.map((e) => e.release()), loader.close()]);
   }
 }
 
 async function evaluatorFor(model: Model, loader: Loader, options: EvaluateSetOptions): Promise<Evaluator> {
   const [batch, ...image] = loader.shape;
-  const { engine, preprocess, threads } = options;
-  const evaluator = await createEvaluator(model, {
-    engine,
-    batch,
-    image,
-    preprocess,
-    ...(threads === undefined ? {} : { threads }),
-  });
-  checkClasses(options.set, evaluator.classes, preprocess);
+  const { engine, preprocess, set } = options;
+  const evaluator = await createEvaluator(model, { engine, batch, image, preprocess });
+  try {
+    checkClasses(set, evaluator.classes, preprocess);
+  } catch (error) {
+    await evaluator.release();
+    throw error;
+  }
   return evaluator;
+}
+
+/** NaN has no rank and no loss: a mean over it would say nothing of the other images. */
+function requireFinite(
+  what: string,
+  logits: Float32Array,
+  classes: number,
+  nameOf: (row: number) => string,
+): void {
+  const bad = logits.findIndex((v) => !Number.isFinite(v));
+  if (bad < 0) return;
+  throw new CheckFailedError({
+    problem: `${what}: class score ${bad % classes} of ${nameOf(Math.floor(bad / classes))} is ${logits[bad]}`,
+    expected: 'finite scores',
+    hint: 'the weights have diverged (lower --lr), or the preprocessing is another one than the network was trained with',
+  });
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,10 +11,12 @@ export type RunRecord = Readonly<Record<string, unknown>>;
 /**
  * Opens a run's folder. A new run writes `run.json`; a resumed one must have been started with the same options, model
  * and data.
+ * @returns what tells this run from others: the digest of its `run.json`
  * @throws UsageError when the folder holds a run and this is no resume, or the other way round, or an option differs
  */
-export async function openRunFolder(folder: string, record: RunRecord, resume: boolean): Promise<void> {
+export async function openRunFolder(folder: string, record: RunRecord, resume: boolean): Promise<string> {
   const path = join(folder, 'run.json');
+  const text = `${JSON.stringify(record, null, 2)}\n`;
   if (!existsSync(path)) {
     if (resume)
       throw new UsageError({
@@ -23,30 +26,39 @@ export async function openRunFolder(folder: string, record: RunRecord, resume: b
     await mkdir(folder, { recursive: true }).catch((e) => {
       throw fileError(folder, 'creating', e);
     });
-    await writeFileAtomic(path, `${JSON.stringify(record, null, 2)}\n`);
-    return;
+    await writeFileAtomic(path, text);
+    return digestOf(text);
   }
   if (!resume)
     throw new UsageError({
       problem: `${folder} holds a run already`,
       hint: 'go on with --resume, choose another --out, or remove the folder',
     });
-  const before = await readJson(path);
-  const now: unknown = JSON.parse(JSON.stringify(record));
+  const written = await readText(path);
+  const before = parse(written, path);
+  const now: unknown = JSON.parse(text);
   const changed = differences(before, now, '');
   if (changed.length > 0)
     throw new UsageError({
       problem: `--resume: ${folder} was started with other options: ${changed.join('; ')}`,
       hint: 'give the options of run.json, or start a new run with another --out',
     });
+  return digestOf(written);
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((e) => {
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((e) => {
     throw fileError(path, 'reading', e);
   });
+}
+
+function parse(json: string, path: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch (cause) {
     throw new InputError({
       problem: `${path} is not JSON`,

@@ -1,22 +1,40 @@
 import { createHash } from 'node:crypto';
 import { packageVersion } from '../../base/package.js';
+import type { Preprocess } from '../../base/preprocess.js';
 import type { TrainEval } from '../../data/index.js';
 import { encodeModel, type Model } from '../../onnx/index.js';
 import type { RunRecord } from './folder.js';
 
-/** Options that may differ between a run and its resumption without changing a result. */
-const FREE = new Set(['resume', 'out', 'workers', 'checkpointEvery', 'verbose', 'json']);
+/**
+ * Options that may differ between a run and its resumption without changing a result. `strict` is one: a run that
+ * stopped at a corrupt image saw none before it. `preprocess` may name a file, so its content is recorded.
+ */
+const FREE = new Set(['resume', 'out', 'workers', 'strict', 'checkpointEvery', 'preprocess', 'threads']);
 
-/** What run.json holds: the options, and what identifies the model and the data. */
-export async function runRecord(
-  command: string,
-  options: Readonly<Record<string, unknown>>,
-  model: Model,
-  sets: TrainEval,
-): Promise<RunRecord> {
+export interface Recorded {
+  readonly command: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly model: Model;
+  readonly sets: TrainEval;
+  readonly preprocess: Preprocess;
+  /** In use, given or not: sums may round differently between thread counts. */
+  readonly threads: number;
+}
+
+/** What run.json holds: the options, and what identifies the model, the data and the arithmetic. */
+export async function runRecord({
+  command,
+  options,
+  model,
+  sets,
+  preprocess,
+  threads,
+}: Recorded): Promise<RunRecord> {
+  const kept = Object.entries(options).filter(([k, v]) => !FREE.has(k) && v !== undefined);
   return {
     command,
-    options: Object.fromEntries(Object.entries(options).filter(([k, v]) => !FREE.has(k) && v !== undefined)),
+    options: { ...Object.fromEntries(kept), threads },
+    preprocess,
     modelSha256: createHash('sha256').update(encodeModel(model)).digest('hex'),
     trainSha256: await sets.train.fingerprint(),
     evalSha256: await sets.eval.fingerprint(),

@@ -21,22 +21,22 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array[] {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const header = new Map<string, unknown>([['__metadata__', metadata]]);
   const chunks: Uint8Array[] = [];
   let at = 0;
   for (const [name, tensor] of tensors) {
     if (!isStored(tensor.dataType))
       throw new Error(`'${name}' is ${tensor.dataType}, which a training state never is`);
     const bytes = tensor.bytes();
-    header[name] = {
+    header.set(name, {
       dtype: NAMES[tensor.dataType],
       shape: tensor.dims,
       data_offsets: [at, at + bytes.byteLength],
-    };
+    });
     chunks.push(bytes);
     at += bytes.byteLength;
   }
-  const text = JSON.stringify(header);
+  const text = JSON.stringify(Object.fromEntries(header));
   // The data begins at a multiple of 8, so that tensors can be mapped.
   const padded = Buffer.from(
     text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8 - (Buffer.byteLength(text) - text.length)),
@@ -71,11 +71,12 @@ export function decodeSafetensors(file: Uint8Array, path: string): SafetensorsFi
   } catch {
     throw bad('a header that is not JSON');
   }
-  if (typeof header !== 'object' || header === null) throw bad('a header that is no object');
+  if (!isObject(header)) throw bad('a header that is no object');
   const tensors = new Map<string, Tensor>();
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') {
+      if (!isObject(entry)) throw bad('metadata that are no object');
       metadata = Object.fromEntries(Object.entries(entry).map(([k, v]) => [k, String(v)]));
       continue;
     }
@@ -91,7 +92,7 @@ function readEntry(
   bad: (found: string) => InputError,
 ): Tensor {
   const found = `tensor '${name}' with a broken entry`;
-  if (typeof entry !== 'object' || entry === null) throw bad(found);
+  if (!isObject(entry)) throw bad(found);
   if (!('dtype' in entry && 'shape' in entry && 'data_offsets' in entry)) throw bad(found);
   const { shape, data_offsets: offsets } = entry;
   const type = Object.keys(NAMES).find((t) => isStored(t) && NAMES[t] === entry.dtype);
@@ -100,6 +101,10 @@ function readEntry(
   if (!(to <= data.byteLength && to - from === byteSize(type, sizeOf(shape))))
     throw bad(`tensor '${name}' at ${from} to ${to} of ${data.byteLength} bytes`);
   return Tensor.raw(type, shape, data.slice(from, to));
+}
+
+function isObject(v: unknown): v is object {
+  return typeof v === 'object' && v !== null && !Array.isArray(v);
 }
 
 function isCounts(v: unknown): v is number[] {

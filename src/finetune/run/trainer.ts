@@ -16,10 +16,11 @@ export interface TrainPhase {
   readonly options: OptimOptions;
   /** The run folder, which holds the checkpoints. */
   readonly folder: string;
+  /** What {@link openRunFolder} gave. */
+  readonly run: string;
   readonly resume: boolean;
   /** Steps between checkpoints; 0: at the end of each epoch. */
   readonly checkpointEvery: number;
-  readonly threads?: number;
   readonly listener: Listener;
   readonly signal?: AbortSignal;
 }
@@ -34,19 +35,18 @@ export interface TrainedPhase {
 /**
  * Trains for `options.epochs`, from the start or from the phase's checkpoint. Step, order and augmentation depend on
  * nothing but the options and the seed, so a resumed run ends with the same bytes.
- * @throws CheckFailedError when the loss is no longer finite
+ * @throws CheckFailedError when the loss or the state is no longer finite; InputError for another run's checkpoint
  */
 export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
   const { phase, engine, step, loader, options, folder, listener, signal } = init;
   const perEpoch = loader.steps;
   const steps = options.epochs * perEpoch;
-  const start = init.resume ? await loadCheckpoint(folder, phase, step) : undefined;
+  const start = init.resume ? await loadCheckpoint(folder, init.run, phase, step) : undefined;
   const progress = new Progress(init, steps, start);
   const session = await engine.stepSession(step.model, {
     state: step.state,
     initial: start?.state ?? new Map(step.state.map((s) => [s.input, s.initial])),
     fetch: step.fetch,
-    ...(init.threads === undefined ? {} : { threads: init.threads }),
   });
   try {
     listener({ type: 'phase', phase, epochs: options.epochs, steps, from: progress.done });
@@ -66,6 +66,10 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
         if (init.checkpointEvery > 0 && progress.done % init.checkpointEvery === 0 && progress.done !== saved)
           await save();
         for (const s of batch.skipped) progress.skip(s.name, s.reason);
+        if (batch.count === 0) {
+          progress.pass();
+          continue;
+        }
         const lr = learningRate(options, epoch * perEpoch + batch.number, perEpoch);
         const feeds = new Map([
           [step.image, Tensor.uint8(loader.shape, batch.images)],
@@ -81,6 +85,7 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
       await save();
     }
     const state = await session.readState();
+    progress.requireFinite(state);
     const weights = new Map<string, Tensor>();
     for (const s of step.state) {
       const tensor = state.get(s.input);
@@ -115,6 +120,11 @@ class Progress {
     this.init.listener({ type: 'skipped', file, reason });
   }
 
+  /** A step of which no image can be read counts, so that the others keep their rate and place, and changes nothing. */
+  pass(): void {
+    this.done++;
+  }
+
   finish(out: ReadonlyMap<string, Tensor>, epoch: number, lr: number, sent: number): void {
     const { step, phase, options, listener } = this.init;
     const now = performance.now();
@@ -123,11 +133,7 @@ class Progress {
     this.done++;
     this.milliseconds.push(Math.round(milliseconds * 100) / 100);
     const loss = scalar(out, step.loss);
-    if (!Number.isFinite(loss))
-      throw new CheckFailedError({
-        problem: `${phase}: the loss is ${loss} at step ${this.done} of ${this.steps}`,
-        hint: `lower --lr (now ${options.lr}), or add --warmup-epochs; the last checkpoint is kept`,
-      });
+    if (!Number.isFinite(loss)) throw this.#diverged(`the loss is ${loss}`);
     const typical = median(this.milliseconds.slice(-20));
     listener({
       type: 'step',
@@ -145,11 +151,31 @@ class Progress {
     });
   }
 
+  /** The loss of a step tells of the weights before it: what is kept is looked at itself. */
+  requireFinite(state: ReadonlyMap<string, Tensor>): void {
+    for (const { name, kind, input } of this.init.step.state) {
+      const data = state.get(input)?.typed();
+      if (data instanceof Float32Array && !data.every(Number.isFinite))
+        throw this.#diverged(`${kind} '${name}' is no longer finite`);
+    }
+  }
+
+  #diverged(what: string): CheckFailedError {
+    const { phase, options } = this.init;
+    return new CheckFailedError({
+      problem: `${phase}: ${what} at step ${this.done} of ${this.steps}`,
+      hint: `lower --lr (now ${options.lr}), or add --warmup-epochs; the last checkpoint is kept`,
+    });
+  }
+
   async checkpoint(session: StepSession): Promise<Checkpoint> {
+    const state = await session.readState();
+    this.requireFinite(state);
     return {
+      run: this.init.run,
       phase: this.init.phase,
       step: this.done,
-      state: await session.readState(),
+      state,
       milliseconds: this.milliseconds,
       skipped: [...this.skipped],
     };

@@ -5,12 +5,12 @@ import { constantOf, setConstant } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
-import type { Evaluation } from '../results.js';
+import type { DataSummary, Evaluation } from '../results.js';
 import { buildTrainStep, type TrainStep } from '../step/build.js';
 import { normalize } from '../step/input.js';
 import { onlyInput, prepareTraining } from '../step/prepare.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
-import { chooseAugment } from './resolve.js';
+import { checkClasses, chooseAugment } from './resolve.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
 
 export interface WorkbenchInit {
@@ -18,8 +18,17 @@ export interface WorkbenchInit {
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
   readonly options: OptimOptions & DataOptions & RunOptions;
+  /** What {@link openRunFolder} gave for the run's folder, `options.out`. */
+  readonly run: string;
   readonly listener: Listener;
   readonly signal: AbortSignal | undefined;
+}
+
+/** What training made of a model. */
+export interface TrainedModel extends TrainedPhase {
+  /** A copy with the weights as they left the engine. */
+  readonly model: Model;
+  readonly step: TrainStep;
 }
 
 /** Trains and evaluates models on one pair of data sets, with one set of options. */
@@ -57,24 +66,23 @@ export class Workbench {
     this.image = [channels, height, width];
   }
 
-  get stepsPerEpoch(): number {
-    return this.#train.steps;
+  /** For a report: the sets, and what could not be read of them so far. */
+  get summary(): DataSummary {
+    const { train, eval: evaluation, how, coincide } = this.init.sets;
+    return { train: train.name, eval: evaluation.name, how, coincide, skipped: [...this.skipped] };
   }
 
-  /** The step graph that trains a model with this bench's options. */
+  /** The step graph that trains a model with this bench's options. @throws InputError when a label is no output of it */
   async step(model: Model): Promise<TrainStep> {
-    const { engine, options, preprocess } = this.init;
+    const { engine, options, preprocess, sets } = this.init;
     const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
+    checkClasses(sets.train, prepared.classes, preprocess);
     return buildTrainStep(prepared, { ...options, preprocess });
   }
 
-  /** Trains a copy of a model; the copy holds the weights as they left the engine. */
-  async train(
-    phase: Phase,
-    model: Model,
-    epochs: number,
-  ): Promise<TrainedPhase & { readonly model: Model; readonly step: TrainStep }> {
-    const { engine, options, listener, signal } = this.init;
+  /** Trains a copy of a model, from its own weights or from the phase's checkpoint. @throws as {@link trainPhase} */
+  async train(phase: Phase, model: Model, epochs: number): Promise<TrainedModel> {
+    const { engine, options, run, listener, signal } = this.init;
     const step = await this.step(model);
     const trained = await trainPhase({
       phase,
@@ -83,10 +91,10 @@ export class Workbench {
       loader: this.#train,
       options: { ...options, epochs },
       folder: options.out,
+      run,
       resume: options.resume,
       checkpointEvery: options.checkpointEvery,
       listener,
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(signal ? { signal } : {}),
     });
     for (const s of trained.skipped) this.skipped.add(s);
@@ -99,7 +107,7 @@ export class Workbench {
     each?: (batch: BatchOutputs) => void,
   ): Promise<Readonly<Record<Name, Evaluation>>> {
     const { engine, preprocess, listener, signal, options, sets } = this.init;
-    const { batch, strict, workers, threads } = options;
+    const { batch, strict, workers } = options;
     return evaluateSet(
       models,
       {
@@ -113,7 +121,6 @@ export class Workbench {
           if (event.type === 'skipped') this.skipped.add(event.file);
           listener(event);
         },
-        ...(threads === undefined ? {} : { threads }),
         ...(signal ? { signal } : {}),
       },
       each,
@@ -122,22 +129,25 @@ export class Workbench {
 
   /** The network's own float inputs for the first `images` images of a shuffled epoch, without augmentation. */
   async *networkInputs(model: Model, images: number): AsyncGenerator<ReadonlyMap<string, Tensor>> {
-    const { options, preprocess, sets } = this.init;
+    const { options, preprocess, sets, signal } = this.init;
     const { name, type } = onlyInput(model);
     const fixed = type?.kind === 'tensor' ? type.shape?.[0] : undefined;
+    // A file may fix its batch, often at 1; a short batch is filled up with its own images.
+    const batch = typeof fixed === 'number' ? fixed : this.batch;
     const loader = new Loader(sets.train, {
       preprocess,
-      // A file may fix its batch, often at 1.
-      batch: typeof fixed === 'number' ? fixed : this.batch,
+      batch,
       seed: options.seed,
       shuffle: true,
-      dropLast: true,
+      dropLast: batch <= sets.train.length,
       fill: 'repeat',
       ...(sets.train.storage === 'files' ? { workers: options.workers } : {}),
     });
     try {
       let seen = 0;
       for await (const batch of loader.epoch(0)) {
+        signal?.throwIfAborted();
+        if (batch.count === 0) continue;
         yield new Map([[name, normalize(batch.images, loader.shape, preprocess)]]);
         seen += batch.count;
         if (seen >= images) return;

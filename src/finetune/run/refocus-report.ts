@@ -1,0 +1,98 @@
+import { countModel, type Model } from '../../onnx/index.js';
+import type { TrainingForm } from '../../reparam/index.js';
+import type { RefocusOptions } from '../options.js';
+import type { Evaluation, RefocusReport } from '../results.js';
+import type { FrozenCheck } from './frozen.js';
+import { versions } from './record.js';
+import { median } from './trainer.js';
+import type { VerifiedRun } from './verify-run.js';
+import type { TrainedModel, Workbench } from './workbench.js';
+
+/** What a refocusing run made and measured. */
+export interface RefocusOutcome {
+  readonly files: RefocusReport['files'];
+  readonly baseline: Evaluation;
+  readonly form: TrainingForm;
+  readonly trained: TrainedModel;
+  /** Read back from the files. */
+  readonly written: { readonly training: Model; readonly fused: Model };
+  readonly verified: VerifiedRun;
+  readonly frozen: FrozenCheck;
+  /** What is wrong with the files besides what `verified` found; empty when nothing is. */
+  readonly problems: readonly string[];
+}
+
+export interface ReportInit {
+  /** The model, for tables. */
+  readonly title: string;
+  /** `--data`, where one spec names both sets. */
+  readonly spec: string | undefined;
+  readonly bench: Workbench;
+  readonly options: RefocusOptions;
+  readonly outcome: RefocusOutcome;
+}
+
+/** `report.json` of a refocusing run. */
+export function refocusReport({ title, spec, bench, options, outcome }: ReportInit): RefocusReport {
+  const { engine, preprocess } = bench.init;
+  const { trained, written, verified, frozen, form, problems } = outcome;
+  const { method, init, mapKernel, seed, epochs } = options;
+  const counts = { deployed: countModel(written.fused), training: countModel(written.training) };
+  const parameters = trained.step.state
+    .filter((s) => s.kind === 'parameter')
+    .reduce((n, s) => n + s.initial.size, 0);
+  return {
+    model: title,
+    data: bench.summary,
+    method,
+    init,
+    mapKernel,
+    seed,
+    epochs,
+    device: engine.device,
+    engine: engine.name,
+    lowering: trained.step.lowering,
+    versions: versions(engine.name),
+    preprocess,
+    options: { ...options },
+    results: {
+      baseline: outcome.baseline,
+      control: verified.control,
+      training: verified.training,
+      fused: verified.fused,
+    },
+    verify: {
+      ...verified.summary,
+      equivalent: verified.summary.equivalent && problems.length === 0,
+      problems: [...verified.summary.problems, ...problems],
+    },
+    parameters: {
+      deployed: counts.deployed.parameters,
+      training: parameters,
+      // The explicit form stores what it trains.
+      storedState: parameters,
+      frozen: form.layers.reduce((n, l) => n + (l.base.shape ?? []).reduce((a, d) => a * d, 1), 0),
+    },
+    multAdds: {
+      deployed: counts.deployed.multAdds,
+      training: counts.training.multAdds + counts.training.weightMultAdds,
+    },
+    stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
+    frozen: frozen.report,
+    files: outcome.files,
+    notes: notesOf(bench, spec),
+  };
+}
+
+/** What a reader should know before quoting the numbers. */
+function notesOf(bench: Workbench, spec: string | undefined): string[] {
+  const { coincide, shared, eval: evaluation } = bench.init.sets;
+  const notes: string[] = [];
+  if (coincide)
+    notes.push('training and evaluation images coincide: the accuracies say nothing about new images');
+  else if (shared > 0)
+    notes.push(`${shared} of ${evaluation.length} evaluation images are training images too`);
+  if (spec?.split(':')[0] === 'shapes')
+    notes.push('generated images: this run proves the pipeline, not what RefConv gains');
+  return notes;
+}

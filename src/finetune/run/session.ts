@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { writeFileAtomic } from '../../base/files.js';
+import type { Preprocess } from '../../base/preprocess.js';
+import type { TrainEval } from '../../data/index.js';
+import type { Model } from '../../onnx/index.js';
+import { createEngine } from '../../runtime/index.js';
+import type { Listener } from '../events.js';
+import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
+import { engineOf } from './engine.js';
+import { openRunFolder } from './folder.js';
+import { runRecord } from './record.js';
+import { Workbench } from './workbench.js';
+
+export interface RunInit {
+  readonly command: string;
+  readonly options: OptimOptions & DataOptions & RunOptions;
+  /** What the run starts from. */
+  readonly model: Model;
+  readonly sets: TrainEval;
+  readonly preprocess: Preprocess;
+  readonly listener: Listener;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Opens the run's folder, starts an engine and a workbench, and closes both whatever happens. What `work` returns is
+ * written as `report.json`, last: a folder without one holds an unfinished run.
+ */
+export async function inRunFolder<Report>(
+  { command, options, model, sets, preprocess, listener, signal }: RunInit,
+  work: (bench: Workbench) => Promise<Report>,
+): Promise<Report> {
+  const engine = await createEngine(engineOf(options));
+  try {
+    const { threads } = engine;
+    const record = await runRecord({ command, options: { ...options }, model, sets, preprocess, threads });
+    const run = await openRunFolder(options.out, record, options.resume);
+    const bench = new Workbench({ engine, sets, preprocess, options, run, listener, signal });
+    try {
+      const report = await work(bench);
+      await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+      return report;
+    } finally {
+      await bench.close();
+    }
+  } finally {
+    await engine.close();
+  }
+}
