@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Model } from '../src/onnx/index.js';
 import type { Context } from './command.js';
 
@@ -7,6 +8,10 @@ import type { Context } from './command.js';
  */
 export async function readModel(file: string, context: Context): Promise<Model> {
   const { checkModel, loadModel, nonFiniteWeights } = await import('../src/onnx/index.js');
+  if (!existsSync(file)) {
+    const { refuseZooName } = await import('../src/zoo/index.js');
+    refuseZooName(file);
+  }
   const model = await loadModel(file);
   checkModel(model);
   const { nonFiniteText } = await import('../src/report/finite-text.js');

@@ -107,7 +107,7 @@ export const dataFlags = {
   eval: { kind: SPEC, describe: 'Evaluation set', maybe: true, ...data },
   preprocess: {
     kind: text('NAME|FILE', 'imagenet, cifar10, tf, caffe or a JSON file'),
-    describe: 'Preprocessing of a model that stores none: imagenet, cifar10, tf, caffe or a JSON file',
+    describe: 'How pixels become the input, where the model does not say or in place of what it says',
     maybe: true,
     ...data,
   },

@@ -52,7 +52,10 @@ export function evalView(image: Size, preprocess: Preprocess, where: string): Vi
         problem: `${where}: the preprocessing neither resizes nor crops`,
         expected: `images of ${size.width}×${size.height} (width × height)`,
         found: `${image.width}×${image.height}`,
-        hint: 'choose a preprocessing that resizes (--preprocess imagenet, or a JSON file with "resize")',
+        hint:
+          `resize the images first, or let them be resized: --preprocess FILE with the model's description and ` +
+          `"resize": ${Math.min(size.width, size.height)}, or a preset that resizes (imagenet, tf, caffe) if the model was trained so; ` +
+          'docs/concepts.md, Preprocessing',
       });
     return { source, resized: size, window: { left: 0, top: 0, ...size }, ...still };
   }

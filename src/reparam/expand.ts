@@ -1,7 +1,8 @@
 import { CheckFailedError, ModelError, UnsupportedError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import { cloneModel, type Graph, type Model, type Node, type Value } from '../onnx/index.js';
-import { allGraphs, constantOf } from './constants.js';
+import { allGraphs, constantOf, constantRegion } from './constants.js';
+import { whyNoTrainedWeight } from './fold-weights.js';
 import { readForm, type TrainingForm, where, writeForm } from './form.js';
 import type { LayerRecord, MethodName } from './form-schema.js';
 import { globMatcher } from './glob.js';
@@ -167,9 +168,13 @@ function whyNot(conv: Node): string | undefined {
   const tensor = weight && constantOf(weight);
   if (!weight || !tensor) {
     const producer = weight?.producer;
-    return producer
-      ? `its weight is computed by ${producer.describe()}; fuse the model first to make it a constant`
-      : 'its weight is an input of the graph, not a constant';
+    if (!producer) return 'its weight is an input of the graph, not a constant';
+    const region = constantRegion(weight);
+    if (!region) return `its weight is computed from data by ${producer.describe()}`;
+    return (
+      whyNoTrainedWeight(region) ??
+      `its weight is computed by ${producer.describe()}; fuse the model first to make it a constant`
+    );
   }
   if (!isFloatType(tensor.dataType)) return `its weight is ${tensor.dataType}, not floating point`;
   return undefined;

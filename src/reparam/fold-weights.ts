@@ -155,11 +155,8 @@ function foldRegion(
   const { graph } = model;
   if (value.graph !== graph || !value.producer) return 'leave';
   const leaves = [...region.leaves];
-  const floats = leaves.filter((v) => isFloatType(constantOf(v)?.dataType ?? 'int64'));
-  // A weight made of integers is quantized, one made of nothing but a shape is a filler; both are meant to be computed.
-  const nodes = [...region.nodes];
-  if (floats.length === 0 || nodes.some((n) => n.opType === 'DequantizeLinear')) return 'leave';
-  if (nodes.every((n) => LAYOUT.has(n.opType))) return 'leave';
+  if (whyNoTrainedWeight(region) !== undefined) return 'leave';
+  const floats = floatLeaves(region);
   const overridable = leaves.find((v) => isOverridable(v, model));
   if (overridable) return `'${overridable.name}' is an input of the graph that a caller may set`;
   if (value.isOutput) return 'it is an output of the graph';
@@ -184,6 +181,21 @@ function foldRegion(
   const old = home && constantOf(home);
   const folded = old ? rounded(values, type, dims, old) : fromFloat64(type, dims, values);
   unrounded.set(settle(graph, value, home, folded, value.name), values);
+  return undefined;
+}
+
+function floatLeaves(region: ConstantRegion): Value[] {
+  return [...region.leaves].filter((v) => isFloatType(constantOf(v)?.dataType ?? 'int64'));
+}
+
+/** Why a constant sub-graph is meant to be computed when the model runs, and fusing leaves it. */
+export function whyNoTrainedWeight(region: ConstantRegion): string | undefined {
+  const ops = [...new Set(Array.from(region.nodes, (n) => n.opType))];
+  if (ops.includes('DequantizeLinear')) return 'its weight is quantized (DequantizeLinear)';
+  if (floatLeaves(region).length === 0)
+    return `its weight is a filler that ${ops.join(', ')} makes, not a trained kernel`;
+  if (ops.every((op) => LAYOUT.has(op)))
+    return `its weight is laid out in the graph by ${ops.join(', ')}, not stored as a kernel`;
   return undefined;
 }
 

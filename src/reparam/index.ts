@@ -2,6 +2,9 @@
  * src/reparam: training-time structures. Expand puts them into a model, fuse folds them away, verify compares.
  * May import zoo, data, importers, runtime, onnx and base.
  */
+
+export { mapGain } from './algebra/map-gain.js';
+export { type RefConvShape, refConvShape } from './algebra/refconv.js';
 export { constantOf, setConstant } from './constants.js';
 export { type ExpandOptions, type ExpandResult, expand, type Refusal } from './expand.js';
 export type { FoldedBatchNorm } from './fold-batchnorm.js';
@@ -19,6 +22,7 @@ export { type FuseOptions, type FuseResult, fuse } from './fuse.js';
 export { tensorSha256 } from './hash.js';
 export { type Logits, logitsOf } from './logits.js';
 export { isMethod, METHODS } from './methods/index.js';
+export { toFloat64 } from './numbers.js';
 export {
   type Calibration,
   type InsertedBatchNorm,

@@ -1,4 +1,4 @@
-import { UsageError } from '../base/errors.js';
+import { InputError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
@@ -30,6 +30,16 @@ export function buildModel(name: string, options: ZooOptions = {}): Model {
   const entry = findEntry(name);
   checkOptions(entry.name, entry.accepts, options);
   return entry.build(options);
+}
+
+/** Where a file is wanted and a name of the zoo is given. @throws InputError for such a name */
+export function refuseZooName(file: string): void {
+  const entry = ZOO.find((e) => e.name === plainName(file));
+  if (!entry) return;
+  throw new InputError({
+    problem: `reading ${file}: no such file`,
+    hint: `${entry.name} is a network of the zoo: reparam zoo build ${entry.name} -o FILE writes it, with random weights`,
+  });
 }
 
 export function plainName(name: string): string {

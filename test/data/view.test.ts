@@ -86,7 +86,7 @@ describe('evaluation', () => {
     const preprocess: Preprocess = { ...base, size: [41, 53], resize: null, crop: 'none' };
     expect(evaluated(image, preprocess)).toEqual(planes(image, [0, 1, 2]));
     expect(() => evalView(noise(41, 53), preprocess, 'a.png')).toThrow(
-      /a\.png.*expected images of 53×41.*found 41×53.*--preprocess/s,
+      /a\.png.*expected images of 53×41.*found 41×53.*--preprocess FILE .*"resize": 41/s,
     );
   });
 });

@@ -25,7 +25,7 @@ const KNOWN: readonly {
   {
     magic: [0x89, ...ascii('HDF')],
     what: 'an HDF5 file',
-    hint: 'a Keras .h5 model has to be converted: reparam convert',
+    hint: 'convert a Keras model to ONNX first, for example with tf2onnx',
   },
   { at: 4, magic: ascii('TFL3'), what: 'a TensorFlow Lite model', hint: 'give the ONNX model' },
   {
@@ -38,7 +38,7 @@ const KNOWN: readonly {
     at: 8,
     magic: ascii('{"'),
     what: 'a safetensors file',
-    hint: 'weights alone are no graph: reparam convert',
+    hint: 'weights alone are no graph: export the network with them to ONNX, for example with torch.onnx',
   },
 ];
 

@@ -1,7 +1,8 @@
-import { cloneModel, type Model, type Tensor } from '../../onnx/index.js';
+import { cloneModel, type DataType, type Model, type Tensor } from '../../onnx/index.js';
 import type { Engine, Session } from '../../runtime/engine.js';
 import { toInferenceMode } from '../../runtime/specialize/inference-mode.js';
 import { logitsOf } from '../logits.js';
+import { SIGNIFICAND_DIGITS } from '../numbers.js';
 import { type Agreement, classesOf, compareAnswers, compareTensors } from './compare.js';
 import { type Feeds, hasOpenBatch, oneSample, randomBatches, samplesOf } from './inputs.js';
 import { fetching, locate } from './locate.js';
@@ -186,8 +187,15 @@ function comparisonPoints(a: Model, b: Model): Point[] {
   return points;
 }
 
+/** What one rounding costs, where that alone is more than the usual tolerance. */
+function coarseness(type: DataType | undefined): string {
+  if (type !== 'float16' && type !== 'bfloat16') return '';
+  const step = 2 ** -SIGNIFICAND_DIGITS[type];
+  return ` (one rounding to ${type} is up to ${step.toExponential(1)}: a tolerance of ${Number((step * 10).toPrecision(1))} suits it)`;
+}
+
 class Tally {
-  readonly #errors: Map<Point, { relative: number; absolute: number }>;
+  readonly #errors: Map<Point, { relative: number; absolute: number; type: DataType | undefined }>;
   readonly #problems = new Set<string>();
   readonly #incomparable = new Set<Point>();
   readonly #tolerance: number;
@@ -201,7 +209,7 @@ class Tally {
     tolerance: number,
     readonly separable: boolean,
   ) {
-    this.#errors = new Map(points.map((p) => [p, { relative: 0, absolute: 0 }]));
+    this.#errors = new Map(points.map((p) => [p, { relative: 0, absolute: 0, type: undefined }]));
     this.#tolerance = tolerance;
   }
 
@@ -212,6 +220,7 @@ class Tally {
       const x = a.get(point.a);
       const other = b.get(point.b);
       const y = point.inner && other && x?.size === other.size ? other.with({ dims: x.dims }) : other;
+      error.type ??= x?.dataType;
       const list = x && y ? compareTensors(x, y, samples) : 'was not computed';
       if (typeof list === 'string') {
         this.#problems.add(`output '${point.label}' ${list}`);
@@ -236,7 +245,7 @@ class Tally {
       this.#problems.add(
         e.relative === Number.POSITIVE_INFINITY
           ? `output '${point.label}' has NaN, or infinite values in one model only`
-          : `output '${point.label}' differs by ${e.relative.toExponential(2)} of its scale, more than ${this.#tolerance}`,
+          : `output '${point.label}' differs by ${e.relative.toExponential(2)} of its scale, more than ${this.#tolerance}${coarseness(e.type)}`,
       );
     }
     if (this.#answers && this.#answers.decided > 0)
