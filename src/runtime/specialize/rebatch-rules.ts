@@ -1,5 +1,6 @@
 /** How each operator's constants follow a change of the batch size. Operators that are not listed have none that do. */
 import {
+  BROADCASTING_OPS,
   concatAxis,
   type Node,
   normalizeAxis,
@@ -203,29 +204,6 @@ export const randomSource: Rule = (node, c) => {
   c.setConstant(node, 0, repeat(part, 0, c.to), `shape [${like.dims}] → [${[c.to, ...like.dims.slice(1)]}]`);
 };
 
-const BROADCASTING = [
-  'Add',
-  'And',
-  'Div',
-  'Equal',
-  'Greater',
-  'GreaterOrEqual',
-  'Less',
-  'LessOrEqual',
-  'Max',
-  'Mean',
-  'Min',
-  'Mod',
-  'Mul',
-  'Or',
-  'Pow',
-  'PRelu',
-  'Sub',
-  'Sum',
-  'Where',
-  'Xor',
-];
-
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['Concat', concat],
   ['Expand', expand],
@@ -237,5 +215,5 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['Split', split],
   ['Gemm', broadcast(0, (i) => i === 2)],
   ['MatMul', broadcast(2)],
-  ...BROADCASTING.map((op) => [op, broadcast()] as const),
+  ...BROADCASTING_OPS.map((op) => [op, broadcast()] as const),
 ]);

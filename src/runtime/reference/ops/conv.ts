@@ -107,6 +107,23 @@ function inside({ input, output, strides, dilations, begin }: Windows, axis: 0 |
   return { first, last, offset };
 }
 
+/** A row of the small side (`output` of the windows) and what a tap pairs it with: every `step`-th of the large side. */
+type Row = (tap: number, small: number, large: number, count: number, step: number) => void;
+
+function eachRow({ input, output, strides }: Windows, taps: readonly Tap[], visit: Row): void {
+  for (let k = 0; k < taps.length; k++) {
+    const { d, h, w } = taps[k];
+    for (let od = d.first; od < d.last; od++)
+      for (let oh = h.first; oh < h.last; oh++) {
+        const id = od * strides[0] + d.offset;
+        const ih = oh * strides[1] + h.offset;
+        const small = (od * output[1] + oh) * output[2] + w.first;
+        const large = (id * input[1] + ih) * input[2] + w.first * strides[2] + w.offset;
+        visit(k, small, large, w.last - w.first, strides[2]);
+      }
+  }
+}
+
 /** y += one input plane correlated with one kernel plane. */
 function gatherPlane(
   x: Float64Array,
@@ -115,21 +132,15 @@ function gatherPlane(
   kernelAt: number,
   y: Float64Array,
   to: number,
-  { input, output, strides }: Windows,
+  windows: Windows,
   taps: readonly Tap[],
 ): void {
-  for (let k = 0; k < taps.length; k++) {
-    const { d, h, w } = taps[k];
+  eachRow(windows, taps, (k, small, large, count, step) => {
     const weight = weights[kernelAt + k];
-    for (let od = d.first; od < d.last; od++)
-      for (let oh = h.first; oh < h.last; oh++) {
-        const id = od * strides[0] + d.offset;
-        const ih = oh * strides[1] + h.offset;
-        const out = to + (od * output[1] + oh) * output[2];
-        let at = from + (id * input[1] + ih) * input[2] + w.first * strides[2] + w.offset;
-        for (let ow = w.first; ow < w.last; ow++, at += strides[2]) y[out + ow] += weight * x[at];
-      }
-  }
+    const out = to + small;
+    let at = from + large;
+    for (let i = 0; i < count; i++, at += step) y[out + i] += weight * x[at];
+  });
 }
 
 /** The adjoint: `output` of the windows is the small side (x), `input` the large one (y). */
@@ -140,21 +151,15 @@ function scatterPlane(
   kernelAt: number,
   y: Float64Array,
   to: number,
-  { input, output, strides }: Windows,
+  windows: Windows,
   taps: readonly Tap[],
 ): void {
-  for (let k = 0; k < taps.length; k++) {
-    const { d, h, w } = taps[k];
+  eachRow(windows, taps, (k, small, large, count, step) => {
     const weight = weights[kernelAt + k];
-    for (let od = d.first; od < d.last; od++)
-      for (let oh = h.first; oh < h.last; oh++) {
-        const id = od * strides[0] + d.offset;
-        const ih = oh * strides[1] + h.offset;
-        const row = from + (od * output[1] + oh) * output[2];
-        let at = to + (id * input[1] + ih) * input[2] + w.first * strides[2] + w.offset;
-        for (let ow = w.first; ow < w.last; ow++, at += strides[2]) y[at] += weight * x[row + ow];
-      }
-  }
+    const row = from + small;
+    let at = to + large;
+    for (let i = 0; i < count; i++, at += step) y[at] += weight * x[row + i];
+  });
 }
 
 /** A 1×1 convolution sees the plane as one row: long inner loops. */
