@@ -18,7 +18,13 @@ const KNOWN: readonly {
   {
     magic: [...ascii('PK'), 3, 4],
     what: 'a zip archive',
-    hint: 'unpack it; a PyTorch .pt file has to be exported to ONNX',
+    hint: 'unpack it; a PyTorch (.pt, .pth) or Keras (.keras) file has to be exported to ONNX',
+  },
+  {
+    // A pickle (protocol 2) of torch's magic number, which torch.save wrote before version 1.6.
+    magic: [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9],
+    what: 'a PyTorch checkpoint',
+    hint: 'weights alone are no graph: export the network with them to ONNX, for example with torch.onnx',
   },
   { magic: [0x89, ...ascii('PNG')], what: 'a PNG image', hint: 'give the model, not a picture of it' },
   { magic: [0xff, 0xd8, 0xff], what: 'a JPEG image', hint: 'give the model, not a picture of it' },
@@ -63,6 +69,6 @@ export function refuseOtherFormats(bytes: Uint8Array, source: string): void {
     throw new ModelError({
       problem: `${source} is JSON text`,
       expected: 'an ONNX model in protobuf form',
-      hint: 'export it again in the binary form',
+      hint: 'export it again in the binary form; a TensorFlow.js model has to be converted to ONNX',
     });
 }

@@ -52,6 +52,11 @@ describe('what is no model', () => {
       /git lfs pull/,
     ],
     ['a PNG', Buffer.from('\x89PNG\r\n', 'latin1'), /PNG/],
+    [
+      'an old PyTorch checkpoint',
+      Buffer.from('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20', 'latin1'),
+      /PyTorch checkpoint/,
+    ],
     ['an HDF5 file', Buffer.from('\x89HDF\r\n', 'latin1'), /HDF5/],
     ['a TensorFlow Lite model', Buffer.from('\x1c\0\0\0TFL3', 'latin1'), /TensorFlow Lite/],
     ['a safetensors file', Buffer.from('\x10\0\0\0\0\0\0\0{"a":{}}', 'latin1'), /safetensors/],
