@@ -11,8 +11,9 @@ import {
 } from '../../src/finetune/options.js';
 import { runRefocus } from '../../src/finetune/refocus.js';
 import type { RefocusReport } from '../../src/finetune/results.js';
-import { loadModel, type Model, saveModel } from '../../src/onnx/index.js';
-import { constantOf } from '../../src/reparam/index.js';
+import { loadModel, type Model, saveModel, Tensor } from '../../src/onnx/index.js';
+import { constantOf, readForm, setConstant, type VerifyReport, verify } from '../../src/reparam/index.js';
+import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { buildModel, markTrained } from '../../src/zoo/index.js';
 
 let folder: string;
@@ -138,6 +139,74 @@ describe('refocus', () => {
     expect(report.notes.join()).toContain('proves the pipeline');
   });
 
+  describe('verify sees a training form that is not what was fused', () => {
+    let engine: Engine;
+    beforeAll(async () => {
+      engine = await createEngine();
+    });
+    afterAll(() => engine.close());
+
+    /** verify(training, fused) after a change of one value in a map or base of the first layer. */
+    async function verifyChanged(
+      part: 'map' | 'base',
+      change: (value: number) => number,
+    ): Promise<{ report: VerifyReport; layer: string }> {
+      const training = await loadModel(report.files.training);
+      const layer = readForm(training)?.layers[0];
+      const value = layer?.[part];
+      const base = layer && constantOf(layer.base);
+      const tensor = value && constantOf(value);
+      if (!layer || !base || !tensor) throw new Error(`no ${part}`);
+      const kernels = Array.from(base.typed(), Number);
+      // The largest value of the base, and the middle tap of the map that reads it.
+      const largest = kernels.reduce((m, v, i) => (Math.abs(v) > Math.abs(kernels[m]) ? i : m), 0);
+      const at = part === 'base' ? largest : Math.floor(largest / 9) * 9 + 4;
+      const data = Float32Array.from(Array.from(tensor.typed(), Number));
+      const before = data[at];
+      data[at] = change(before);
+      expect(data[at]).not.toBe(before);
+      setConstant(value, Tensor.float32(tensor.dims, data));
+      return {
+        report: await verify(training, await loadModel(report.files.fused), engine),
+        layer: layer.weight,
+      };
+    }
+
+    test('as written they are equivalent', async () => {
+      const { training, fused } = report.files;
+      const same = await verify(await loadModel(training), await loadModel(fused), engine);
+      expect(same).toMatchObject({ equivalent: true, problems: [] });
+    });
+
+    test('a value of W_b with another sign', async () => {
+      const changed = await verifyChanged('base', (v) => -v);
+      expect(changed.report.equivalent).toBe(false);
+      expect(changed.report.maxRelative).toBeGreaterThan(1e-5);
+    });
+
+    test('a value of W_b by a millionth, which moves no output beyond the limit', async () => {
+      const changed = await verifyChanged('base', (v) => v * (1 + 1e-6));
+      expect(changed.report.equivalent).toBe(false);
+      expect(changed.report.maxRelative).toBeLessThanOrEqual(1e-5);
+      expect(changed.report.problems.join()).toContain(changed.layer);
+    });
+
+    test('a value of W_r by 0.1', async () => {
+      const changed = await verifyChanged('map', (v) => v + 0.1);
+      expect(changed.report.equivalent).toBe(false);
+      expect(changed.report.maxRelative).toBeGreaterThan(1e-5);
+    });
+
+    // A map is added to the identity: what a change does is measured on the scale of 1, not of the map's own value.
+    test('a value of W_r by a millionth of the identity, which moves no output beyond the limit', async () => {
+      const changed = await verifyChanged('map', (v) => v + 1e-6);
+      expect(changed.report.equivalent).toBe(false);
+      expect(changed.report.maxRelative).toBeLessThanOrEqual(1e-5);
+      expect(changed.report.problems.join()).toContain(changed.layer);
+      expect(changed.report.worstNode).not.toBeNull();
+    });
+  });
+
   for (const [phase, at] of [
     ['control', 5],
     ['refocus', 1],
@@ -175,7 +244,7 @@ describe('refusals', () => {
 
   test('resuming with another learning rate names it', async () => {
     await expect(runRefocus(options('whole', { resume: true, lr: 0.5 }), silent)).rejects.toThrow(
-      `options.lr was ${REFOCUS_DEFAULTS.lr}, is 0.5`,
+      `options.lr was ${options('whole').lr}, is 0.5`,
     );
   });
 

@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
+import { prepareTraining } from '../../src/finetune/step/prepare.js';
+import {
+  type DataType,
+  Graph,
+  GraphBuilder,
+  Model,
+  Tensor,
+  tensorType,
+  type Value,
+} from '../../src/onnx/index.js';
+import { createEngine, type Engine } from '../../src/runtime/index.js';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createEngine();
+});
+afterAll(() => engine.close());
+
+const random = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(i + 1));
+
+/** A small classifier whose parts a test can replace. */
+class Net {
+  readonly graph = new Graph('net');
+  readonly b = new GraphBuilder(this.graph, 17);
+  readonly x: Value;
+
+  constructor(type: DataType = 'float32') {
+    this.x = this.graph.addInput('x', tensorType(type, ['N', 2, 4, 4]));
+  }
+
+  weight(name: string, dims: readonly number[]): Value {
+    return this.b.constant(Tensor.float32(dims, random(dims.reduce((a, d) => a * d, 1))), name);
+  }
+
+  conv(x: Value, name: string, weight = this.weight(`${name}.weight`, [2, 2, 3, 3])): Value {
+    return this.b.op('Conv', [x, weight], { pads: [1, 1, 1, 1], kernel_shape: [3, 3] }, { name });
+  }
+
+  norm(x: Value, name: string, change: Partial<Record<'beta' | 'mean' | 'variance', Value>> = {}): Value {
+    const { b } = this;
+    const gamma = b.constant(Tensor.float32([2], [1, 2]), `${name}.weight`);
+    const beta = change.beta ?? b.constant(Tensor.float32([2], [0, 0]), `${name}.bias`);
+    const mean = change.mean ?? b.constant(Tensor.float32([2], [0, 0]), `${name}.mean`);
+    const variance = change.variance ?? b.constant(Tensor.float32([2], [1, 1]), `${name}.variance`);
+    return b.op('BatchNormalization', [x, gamma, beta, mean, variance], {}, { name });
+  }
+
+  /** Scores [N,2] of what has two channels. */
+  model(x: Value): Model {
+    const { b } = this;
+    this.graph.addOutput(b.op('Flatten', [b.op('GlobalAveragePool', [x])], {}, { name: 'scores' }));
+    return new Model(this.graph, 17, 8);
+  }
+}
+
+async function step(
+  model: Model,
+  bn: 'train' | 'frozen' = 'train',
+  [batch, side] = [2, 4],
+): Promise<TrainStep> {
+  const prepared = await prepareTraining(model, { batch, image: [2, side, side], engine });
+  return buildTrainStep(prepared, {
+    momentum: 0.9,
+    nesterov: false,
+    weightDecay: 0,
+    decayAll: false,
+    labelSmoothing: 0,
+    bn,
+  });
+}
+
+describe('BatchNormalization', () => {
+  test('one value per channel has no statistics', async () => {
+    const net = new Net();
+    const pooled = net.b.op('GlobalAveragePool', [net.conv(net.x, 'conv')]);
+    const model = net.model(net.norm(pooled, 'norm'));
+    await expect(step(model, 'train', [1, 4])).rejects.toThrow(
+      /'norm'.*one value per channel.*\n.*larger batch or image, or --bn frozen/s,
+    );
+    expect((await step(model, 'frozen', [1, 4])).state.map((s) => s.kind)).not.toContain('running');
+  });
+
+  test('statistics that two layers share', async () => {
+    const net = new Net();
+    const mean = net.b.constant(Tensor.float32([2], [0, 0]), 'mean');
+    const inner = net.norm(net.conv(net.x, 'conv'), 'first', { mean });
+    await expect(step(net.model(net.norm(inner, 'second', { mean })))).rejects.toThrow(
+      /'first'.*'mean' cannot be updated.*'second' read.*--bn frozen/s,
+    );
+  });
+
+  test("a mean that is the layer's own β too, as de-duplicated files have it", async () => {
+    const net = new Net();
+    const zero = net.b.constant(Tensor.float32([2], [0, 0]), 'zero');
+    const model = net.model(net.norm(net.conv(net.x, 'conv'), 'norm', { mean: zero, beta: zero }));
+    await expect(step(model)).rejects.toThrow(/'norm'.*'zero' cannot be updated.*--bn frozen/s);
+  });
+
+  test('statistics of a momentum attribute of 1 are updated with 0.9, as PyTorch would', async () => {
+    const net = new Net();
+    const y = net.norm(net.conv(net.x, 'conv'), 'norm');
+    y.producer?.setAttribute('momentum', { float: 1 });
+    const made = await step(net.model(y));
+    const session = await engine.stepSession(made.model, {
+      state: made.state,
+      initial: new Map(made.state.map((s) => [s.input, s.initial])),
+      fetch: made.fetch,
+    });
+    await session.step(
+      new Map([
+        [made.image, Tensor.float32([2, 2, 4, 4], random(64))],
+        [made.label, Tensor.int32([2], [0, 1])],
+        [made.lr, Tensor.float32([], [0])],
+      ]),
+    );
+    const state = await session.readState();
+    await session.release();
+    const variance = state.get(made.state.find((s) => s.name === 'norm.variance')?.input ?? '')?.typed();
+    expect(Number(variance?.[0])).toBeGreaterThan(0.9);
+    expect(Number(variance?.[0])).not.toBe(1);
+  });
+});
+
+describe('parameters', () => {
+  test('a kernel that two layers share is one parameter with the sum of both gradients', async () => {
+    const net = new Net();
+    const weight = net.weight('shared', [2, 2, 3, 3]);
+    const made = await step(net.model(net.conv(net.conv(net.x, 'first', weight), 'second', weight)));
+    expect(made.state.filter((s) => s.kind === 'parameter').map((s) => s.name)).toEqual(['shared']);
+  });
+
+  test('float16 weights', async () => {
+    const graph = new Graph('half');
+    const b = new GraphBuilder(graph, 17);
+    const x = graph.addInput('x', tensorType('float32', ['N', 2, 4, 4]));
+    const half = b.constant(Tensor.raw('float16', [2, 2, 1, 1], new Uint8Array(8)), 'half');
+    const y = b.op('Conv', [b.op('Cast', [x], { to: 10 }), half]);
+    graph.addOutput(b.op('Cast', [b.op('Flatten', [b.op('GlobalAveragePool', [y])])], { to: 1 }));
+    await expect(step(new Model(graph, 17, 8))).rejects.toThrow(
+      /cannot train 'half'.*float32 weights.*float16.*convert/s,
+    );
+  });
+
+  test('weights that are graph inputs with a default are trained all the same', async () => {
+    const net = new Net();
+    const weight = net.weight('conv.weight', [2, 2, 3, 3]);
+    net.graph.addInput(weight);
+    const made = await step(net.model(net.conv(net.x, 'conv', weight)));
+    expect(made.state.map((s) => s.name)).toContain('conv.weight');
+  });
+});
+
+describe('models that are no classifiers of one image', () => {
+  test('two outputs', async () => {
+    const net = new Net();
+    const y = net.conv(net.x, 'conv');
+    const model = net.model(y);
+    net.graph.addOutput(y);
+    await expect(step(model)).rejects.toThrow(/no classifier.*2 outputs/s);
+  });
+
+  test('a map instead of scores', async () => {
+    const net = new Net();
+    net.graph.addOutput(net.conv(net.x, 'conv'));
+    await expect(step(new Model(net.graph, 17, 8))).rejects.toThrow(/no classifier.*\[2, 2, 4, 4\]/s);
+  });
+
+  test('an image input that has a default', async () => {
+    const graph = new Graph('default');
+    const b = new GraphBuilder(graph, 17);
+    const x = b.constant(Tensor.float32([2, 2, 4, 4], random(64)), 'x');
+    graph.addInput(x);
+    const w = b.constant(Tensor.float32([2, 2, 1, 1], random(4)), 'w');
+    graph.addOutput(b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Conv', [x, w])])]));
+    await expect(step(new Model(graph, 17, 8))).rejects.toThrow(
+      /no inputs that must be fed.*without a default/s,
+    );
+  });
+
+  test('an input of bytes', async () => {
+    const net = new Net('uint8');
+    const y = net.conv(net.b.op('Cast', [net.x], { to: 1 }), 'conv');
+    await expect(step(net.model(y))).rejects.toThrow(/input 'x'.*float32 pixels.*uint8/s);
+  });
+});
