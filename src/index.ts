@@ -28,20 +28,26 @@ export { PREPROCESS_KEY, type Preprocess, parsePreprocess, presetPreprocess } fr
 // Data sets.
 export { type Dataset, openDataset, openTrainEval } from './data/index.js';
 // Whole runs.
-export { type EvaluateReport, runEvaluate as evaluate } from './finetune/evaluate.js';
-export type { Listener, RunEvent } from './finetune/events.js';
 export {
   DATA_DEFAULTS,
   type EvalOptions,
+  type EvaluateReport,
+  type Evaluation,
+  type Listener,
   OPTIM_DEFAULTS,
   REFOCUS_DEFAULTS,
+  type RealInputOptions,
   type RefocusOptions,
+  type RefocusReport,
+  type RunEvent,
+  realInputs,
+  runEvaluate as evaluate,
+  runRefocus as refocus,
+  runTrain as train,
   type TrainOptions,
-} from './finetune/options.js';
-export { type RealInputOptions, realInputs } from './finetune/real-inputs.js';
-export { runRefocus as refocus } from './finetune/refocus.js';
-export type { Evaluation, RefocusReport, VerifySummary } from './finetune/results.js';
-export { runTrain as train, type TrainReport } from './finetune/train.js';
+  type TrainReport,
+  type VerifySummary,
+} from './finetune/index.js';
 
 // ONNX models: read, write, check, count, edit.
 export {
@@ -59,6 +65,8 @@ export {
   Model,
   type ModelCount,
   Node,
+  type NonFinite,
+  nonFiniteWeights,
   saveModel,
   Tensor,
   tensorType,

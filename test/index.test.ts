@@ -39,6 +39,7 @@ test('the public names, so that none appears or goes unnoticed', () => {
       "fuse",
       "loadModel",
       "metricsFile",
+      "nonFiniteWeights",
       "openDataset",
       "openTrainEval",
       "parsePreprocess",
