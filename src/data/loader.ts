@@ -140,7 +140,8 @@ export class Loader {
       const ready = await first;
       prepare();
       read += ready.count;
-      if (read === 0 && ready.number === this.steps - 1)
+      // Of an epoch that is gone on with, the images before `from` were read.
+      if (from === 0 && read === 0 && ready.number === this.steps - 1)
         throw new InputError({
           problem: `no image of ${this.dataset.name} can be read`,
           found: ready.skipped[0]?.reason ?? 'nothing',

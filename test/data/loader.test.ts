@@ -209,6 +209,14 @@ describe('images that cannot be read', () => {
     await expect(all(worst)).rejects.toThrow(/no image of list .*worst\.tsv can be read.*bad/s);
   });
 
+  test('an epoch gone on with may have unreadable images only in the rest', async () => {
+    await writeFile(join(root, 'rest.tsv'), 'images/0\t0\nimages/bad\t1\n');
+    const rest = await openDataset(`list:${join(root, 'rest.tsv')}`, { role: 'train' });
+    const change = { batch: 1, shuffle: false, preprocess: { ...preprocess, labelOffset: 0 } };
+    const whole = await all(rest, change);
+    expect((await all(rest, { ...change, startBatch: 1 })).map(content)).toEqual([content(whole[1])]);
+  });
+
   test('an image of another size than a network without resizing needs stops the run, in workers too', async () => {
     const exact = { ...preprocess, resize: null, crop: 'none' as const };
     for (const workers of [0, 2]) {

@@ -155,6 +155,17 @@ describe('refused before the first step', () => {
     );
   });
 
+  test('labels that a labelOffset brings below 0', async () => {
+    const path = join(folder, 'shifted.json');
+    const own = JSON.parse(small().metadata.get(PREPROCESS_KEY) ?? '');
+    writeFileSync(path, JSON.stringify({ ...own, labelOffset: -1 }));
+    const nine = join(folder, 'nine.onnx');
+    await saveModel(small(9), nine);
+    await expect(runTrain(options('shifted', { model: nine, preprocess: path }), noSteps)).rejects.toThrow(
+      /disagree on the classes.*labelOffset of -1, labels -1 to 8/s,
+    );
+  });
+
   test.each([
     [{ epochs: 0 }, /--epochs; expected a whole number of at least 1; found 0/],
     [{ epochs: 1.5 }, /--epochs/],

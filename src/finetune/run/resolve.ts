@@ -125,18 +125,26 @@ async function fromFlag(flag: string, size: number | null | undefined): Promise<
 
 /**
  * A model's outputs and a set's classes must mean the same: equal counts, or, where the set gives class indices
- * itself (`list:`), no index beyond the outputs.
+ * itself (`list:`), no index beyond the outputs; and with the preprocessing's labelOffset no label below 0.
+ * @throws InputError
  */
-export function checkClasses(set: Dataset, outputs: number, preprocess: Preprocess): void {
-  const highest = set.classes + preprocess.labelOffset;
+export function checkClasses(set: Dataset, outputs: number, { labelOffset }: Preprocess): void {
   const indices = set.spec.startsWith('list:');
-  if (indices ? highest <= outputs : highest === outputs) return;
+  const lowest = (indices ? lowestLabel(set) : 0) + labelOffset;
+  const highest = set.classes - 1 + labelOffset;
+  if (lowest >= 0 && (indices ? highest < outputs : highest === outputs - 1)) return;
   throw new InputError({
     problem: `${set.name} and the model disagree on the classes`,
     expected: `${outputs} outputs' worth`,
-    found: `${set.classes} classes${preprocess.labelOffset ? ` and a labelOffset of ${preprocess.labelOffset}` : ''}`,
+    found: `${set.classes} classes${labelOffset ? ` and a labelOffset of ${labelOffset}, labels ${lowest} to ${highest}` : ''}`,
     hint: 'class k of the data must be output k of the model; list: gives indices explicitly, "labelOffset" shifts them',
   });
+}
+
+function lowestLabel(set: Dataset): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < set.length; i++) lowest = Math.min(lowest, set.label(i));
+  return lowest;
 }
 
 /** Augmentation that suits a set: torchvision's usual recipe of its kind. */
