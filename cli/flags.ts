@@ -127,6 +127,15 @@ export function oneOf<const C extends readonly string[]>(...choices: C): Kind<C[
   };
 }
 
+/** `auto`, or what the other kind takes. */
+export function autoOr<T>(kind: Kind<T>): Kind<'auto' | T> {
+  return {
+    expected: `auto, or ${kind.expected}`,
+    placeholder: `auto|${kind.placeholder}`,
+    parse: (s) => (s === 'auto' ? s : kind.parse(s)),
+  };
+}
+
 export const toggle: Kind<boolean> = {
   expected: 'no value',
   placeholder: '',

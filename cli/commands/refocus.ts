@@ -1,6 +1,6 @@
 import { REFOCUS_DEFAULTS, type RefocusOptions } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { type FlagsFor, integer, number, text, toggle } from '../flags.js';
+import { autoOr, type FlagsFor, integer, number, text, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { methodFlags } from '../method-flags.js';
 import { recordedRun, runFolder } from '../run-folder.js';
@@ -22,6 +22,13 @@ const flags = {
   ...runFlags,
   out: outFolder,
   ...methodFlags,
+  mapLr: {
+    kind: autoOr(number({ above: 0 })),
+    describe:
+      'Factor on the learning rate of the maps; auto: no step moves a kernel farther than plain training, 1: as published',
+    default: REFOCUS_DEFAULTS.mapLr,
+    ...method,
+  },
   control: {
     kind: toggle,
     describe: 'Skip the equal-budget control (the same epochs with plain convolutions)',

@@ -54,6 +54,11 @@ export interface RefocusOptions extends OptimOptions, DataOptions, RunOptions {
   readonly method: 'refconv';
   readonly mapKernel: number;
   readonly init: 'xavier' | 'zero';
+  /**
+   * Factor on the learning rate of the maps. auto: 1 ÷ the layer's gain, so that a step moves a kernel at most as far as
+   * in plain training; 1: as published.
+   */
+  readonly mapLr: 'auto' | number;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** Equal-budget control: the same checkpoint, data order, schedule and epochs, plain convolutions. */
@@ -101,13 +106,13 @@ export const OPTIM_DEFAULTS: OptimOptions = {
 export const DATA_DEFAULTS: DataOptions = { augment: 'auto', strict: false, workers: 1 };
 
 export const REFOCUS_DEFAULTS = {
-  // A step of a depthwise map moves the kernel by lr·K, K = UᵀU a sum over all channels' kernels: rates that suit plain
-  // training throw the network off its checkpoint (docs/decisions.md, The refocusing rate).
-  lr: 0.002,
+  // A trained checkpoint is tuned, not trained anew.
+  lr: 0.01,
   warmupEpochs: 0.5,
   method: 'refconv',
   mapKernel: 3,
   init: 'zero',
+  mapLr: 'auto',
   include: [],
   exclude: [],
   control: true,

@@ -10,6 +10,7 @@ import type { RefocusOptions } from './options.js';
 import type { RefocusReport } from './results.js';
 import { checkOptions } from './run/check-options.js';
 import { checkFrozen, checkWritten } from './run/frozen.js';
+import { mapRates } from './run/map-rates.js';
 import { type RefocusOutcome, refocusReport } from './run/refocus-report.js';
 import { type ResolvedModel, resolveModel, resolvePreprocess } from './run/resolve.js';
 import { restoreFoldedNorms } from './run/restore.js';
@@ -70,7 +71,8 @@ async function refocusWith(bench: Workbench, start: Model, options: RefocusOptio
       level: 'warning',
       message: `${r.node} trains as a plain convolution: ${r.reason}`,
     });
-  const trained = await bench.train('refocus', form, options.epochs);
+  const rates = mapRates(structure, options.mapLr);
+  const trained = await bench.train('refocus', form, options.epochs, rates);
   const training = trained.model;
   await saveModel(training, files.training);
   await saveModel(fuse(training).model, files.fused);
@@ -86,6 +88,7 @@ async function refocusWith(bench: Workbench, start: Model, options: RefocusOptio
     baseline: before.baseline,
     form: structure,
     trained,
+    rates,
     written,
     verified,
     frozen,

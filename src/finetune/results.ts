@@ -42,6 +42,8 @@ export interface RefocusReport {
   readonly method: string;
   readonly init: string;
   readonly mapKernel: number;
+  /** Factors on the learning rate of the maps: as asked for, and the least and the most of all layers. */
+  readonly mapLr: { readonly choice: 'auto' | number; readonly least: number; readonly most: number };
   readonly seed: number;
   readonly epochs: number;
   readonly device: string;

@@ -44,6 +44,11 @@ function mapKernel(report: RefocusReport): string {
   return `${report.mapKernel}×${report.mapKernel}`;
 }
 
+function rates({ mapLr }: RefocusReport): string {
+  if (mapLr.choice !== 'auto') return `${mapLr.choice}`;
+  return `1 ÷ gain of each layer (${small(mapLr.least)} to ${small(mapLr.most)})`;
+}
+
 /** The facts beside the accuracies: equivalence, sizes, speed, frozen weights, files. */
 function facts(report: RefocusReport): Table {
   const { verify, parameters, multAdds, stepMilliseconds, frozen } = report;
@@ -60,6 +65,7 @@ function facts(report: RefocusReport): Table {
       'fused = training form',
       `${verify.equivalent ? 'yes' : 'NO'}: largest relative difference ${small(verify.maxRelative)}${agreement}, ${count(verify.samples)} samples`,
     ],
+    ['maps', `${mapKernel(report)}, learning rate × ${rates(report)}`],
     [
       'parameters',
       `${short(parameters.deployed)} deployed, ${short(parameters.training)} in training, ${short(parameters.storedState)} stored, ${short(parameters.frozen)} frozen`,

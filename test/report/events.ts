@@ -40,6 +40,7 @@ export const report: RefocusReport = {
   method: 'refconv',
   init: 'zero',
   mapKernel: 3,
+  mapLr: { choice: 'auto', least: 0.02, most: 1 },
   seed: 7,
   epochs: 3,
   device: 'cpu',

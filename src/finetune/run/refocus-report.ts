@@ -14,6 +14,8 @@ export interface RefocusOutcome {
   readonly baseline: Evaluation;
   readonly form: TrainingForm;
   readonly trained: TrainedModel;
+  /** Factors on the learning rate of each map. */
+  readonly rates: ReadonlyMap<string, number>;
   /** Read back from the files. */
   readonly written: { readonly training: Model; readonly fused: Model };
   readonly verified: VerifiedRun;
@@ -47,6 +49,11 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     method,
     init,
     mapKernel,
+    mapLr: {
+      choice: options.mapLr,
+      least: Math.min(...outcome.rates.values()),
+      most: Math.max(...outcome.rates.values()),
+    },
     seed,
     epochs,
     device: engine.device,

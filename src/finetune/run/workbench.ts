@@ -73,17 +73,26 @@ export class Workbench {
   }
 
   /** The step graph that trains a model with this bench's options. @throws InputError when a label is no output of it */
-  async step(model: Model): Promise<TrainStep> {
+  async step(model: Model, lrFactors: ReadonlyMap<string, number> = new Map()): Promise<TrainStep> {
     const { engine, options, preprocess, sets } = this.init;
     const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
     checkClasses(sets.train, prepared.classes, preprocess);
-    return buildTrainStep(prepared, { ...options, preprocess });
+    return buildTrainStep(prepared, { ...options, preprocess, lrFactors });
   }
 
-  /** Trains a copy of a model, from its own weights or from the phase's checkpoint. @throws as {@link trainPhase} */
-  async train(phase: Phase, model: Model, epochs: number): Promise<TrainedModel> {
+  /**
+   * Trains a copy of a model, from its own weights or from the phase's checkpoint.
+   * @param lrFactors on the learning rate, by initializer name
+   * @throws as {@link trainPhase}
+   */
+  async train(
+    phase: Phase,
+    model: Model,
+    epochs: number,
+    lrFactors?: ReadonlyMap<string, number>,
+  ): Promise<TrainedModel> {
     const { engine, options, run, listener, signal } = this.init;
-    const step = await this.step(model);
+    const step = await this.step(model, lrFactors);
     const trained = await trainPhase({
       phase,
       engine,

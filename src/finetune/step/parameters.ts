@@ -35,6 +35,8 @@ export interface UpdateOptions extends SgdOptions {
   readonly weightDecay: number;
   /** Weight decay also on rank-1 parameters (BatchNormalization scale and bias, biases). */
   readonly decayAll: boolean;
+  /** Factors on the learning rate, by initializer name; 1 where there is none. */
+  readonly lrFactors?: ReadonlyMap<string, number>;
 }
 
 /** The optimizer's step for one parameter: the parameter, and with momentum its slot (from 0). */
@@ -54,7 +56,9 @@ export function updateParameter(
         ? undefined
         : graph.addInput(graph.uniqueName(`${name}/momentum`), tensorType('float32', [size]));
     const decay = options.decayAll || dims.length > 1 ? options.weightDecay : 0;
-    const next = sgd(b, flat, flatGradient, slot, lr, decay, options);
+    const factor = options.lrFactors?.get(name) ?? 1;
+    const rate = factor === 1 ? lr : b.op('Mul', [lr, b.f32(factor)], {}, { name: 'lr' });
+    const next = sgd(b, flat, flatGradient, slot, rate, decay, options);
     const start = initial.with({ dims: [size] });
     const updates: StateUpdate[] = [
       { name, kind: 'parameter', dims, input: flat.name, initial: start, next: next.parameter },
