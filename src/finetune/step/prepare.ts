@@ -1,5 +1,5 @@
 import { UnsupportedError } from '../../base/errors.js';
-import { cloneModel, type Model, type Tensor, upgradeOpset, Value } from '../../onnx/index.js';
+import { cloneModel, type Model, type Tensor, tensorType, upgradeOpset, Value } from '../../onnx/index.js';
 import { constantOf, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
@@ -52,7 +52,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
         hint: 'convert the model to float32 first',
       });
     parameters.push({ name: value.name, initial });
-    makeInput(model, value);
+    makeInput(model, value, initial);
   }
   const shape = [options.batch, ...options.image];
   const special = await specialize(model, {
@@ -77,14 +77,15 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
 }
 
 /** Makes a constant a graph input of the same name. */
-function makeInput({ graph }: Model, value: Value): void {
+function makeInput({ graph }: Model, value: Value, { dataType, dims }: Tensor): void {
   const { producer } = value;
   if (!producer) {
     if (!value.isInput) graph.addInput(value);
     graph.removeInitializer(value);
     return;
   }
-  const input = graph.addInput(new Value(value.name, value.type));
+  // Few files declare the type of a Constant's output.
+  const input = graph.addInput(new Value(value.name, tensorType(dataType, dims)));
   graph.replaceUses(value, input);
   graph.removeNode(producer);
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withWeights } from '../../src/finetune/run/workbench.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import {
@@ -10,6 +11,7 @@ import {
   tensorType,
   type Value,
 } from '../../src/onnx/index.js';
+import { constantOf, trainables } from '../../src/reparam/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 
 let engine: Engine;
@@ -141,6 +143,22 @@ describe('parameters', () => {
     await expect(step(new Model(graph, 17, 8))).rejects.toThrow(
       /cannot train 'half'.*float32 weights.*float16.*convert/s,
     );
+  });
+
+  test('a kernel that stands in a Constant node, of no declared type, is trained and written back', async () => {
+    const net = new Net();
+    const kernel = Tensor.float32([2, 2, 3, 3], random(36));
+    const weight = net.b.op('Constant', [], { value: kernel }, { name: 'kernel' });
+    weight.type = undefined;
+    const model = net.model(net.conv(net.x, 'conv', weight));
+    const made = await step(model);
+    const [parameter] = made.state.filter((s) => s.name === weight.name);
+    expect(parameter).toMatchObject({ kind: 'parameter', dims: [2, 2, 3, 3] });
+    const zeros = Tensor.float32([2, 2, 3, 3], new Float32Array(36));
+    const written = withWeights(model, new Map([[weight.name, zeros]]));
+    const [value] = trainables(written).trainable;
+    expect(value.name).toBe(weight.name);
+    expect(constantOf(value)?.typed()).toEqual(new Float32Array(36));
   });
 
   test('weights that are graph inputs with a default are trained all the same', async () => {
