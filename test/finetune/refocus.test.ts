@@ -252,6 +252,17 @@ describe('refusals', () => {
     await expect(runRefocus(options('nowhere', { resume: true }), silent)).rejects.toThrow(/holds no run/);
   });
 
+  test.each([{ mapLr: 0 }, { mapLr: Number.NaN }, { tolerance: 0 }, { baselineEpochs: 0.5 }])(
+    'an option that makes no sense: %o',
+    async (change) => {
+      const flag = Object.keys(change)[0].replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+      await expect(runRefocus(options('senseless', change), silent)).rejects.toMatchObject({
+        exitCode: 2,
+        message: expect.stringContaining(`--${flag}; expected a`),
+      });
+    },
+  );
+
   test('an untrained base', async () => {
     const path = join(folder, 'random.onnx');
     await saveModel(buildModel('resnet20', { size: 16 }), path);

@@ -1,7 +1,9 @@
 import { UsageError } from '../../base/errors.js';
 import type { OptimOptions, RefocusOptions, RunOptions } from '../options.js';
 
-type Checked = OptimOptions & RunOptions & Partial<Pick<RefocusOptions, 'baselineEpochs' | 'tolerance'>>;
+type Checked = OptimOptions &
+  RunOptions &
+  Partial<Pick<RefocusOptions, 'baselineEpochs' | 'tolerance' | 'mapLr'>>;
 
 interface Rule {
   readonly holds: (v: number) => boolean;
@@ -36,15 +38,16 @@ const RULES = {
   checkpointEvery: whole(0),
   baselineEpochs: whole(0),
   tolerance: above(0),
+  mapLr: above(0),
 } as const satisfies Partial<Record<keyof Checked, Rule>>;
 
 /** @throws UsageError naming the option that makes no sense */
 export function checkOptions(options: Checked): void {
-  const values: Partial<Record<keyof typeof RULES, number>> = options;
+  const values: Partial<Record<keyof typeof RULES, number | 'auto'>> = options;
   for (const name of Object.keys(RULES).filter(isRuled)) {
     const value = values[name];
     const { holds, expected } = RULES[name];
-    if (value !== undefined && !holds(value))
+    if (value !== undefined && value !== 'auto' && !holds(value))
       throw new UsageError({ problem: `--${kebab(name)}`, expected, found: `${value}` });
   }
   if (options.nesterov && options.momentum === 0)
