@@ -129,7 +129,13 @@ export class WorkerPool implements Pool {
 
   async close(): Promise<void> {
     this.#closing = true;
-    await Promise.all(this.#lanes.map(({ worker }) => worker.terminate()));
+    await Promise.all(
+      this.#lanes.map(({ worker }) => {
+        // An idle worker does not hold the process, which would end before the one who waits here goes on.
+        worker.ref();
+        return worker.terminate();
+      }),
+    );
     const closed = new EnvironmentError({ problem: 'the loader was closed while it was working' });
     for (const { pending } of this.#lanes) {
       for (const { reject } of pending.values()) reject(closed);

@@ -4,7 +4,7 @@ import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval, type TrainEvalOptions } from '../data/index.js';
 import { cloneModel, loadModel, type Model, saveModel } from '../onnx/index.js';
 import { expand, fuse, tensorSha256 } from '../reparam/index.js';
-import { buildModel, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
+import { buildModel, isUntrained, markTrained, plainName, ZOO, zooProvenance } from '../zoo/index.js';
 import type { Listener } from './events.js';
 import type { RefocusOptions } from './options.js';
 import type { RefocusReport } from './results.js';
@@ -45,12 +45,17 @@ export async function runRefocus(
   expand(start, expandOptions(options));
   const init = { command: 'refocus', options, model: start, sets, preprocess, listener, signal };
   return inRunFolder(init, async (bench) => {
-    const outcome = await refocusWith(bench, start, options);
+    const outcome = await refocusWith(bench, start, resolved, options);
     return refocusReport({ title: resolved.title, spec: spec.data, bench, options, outcome });
   });
 }
 
-async function refocusWith(bench: Workbench, start: Model, options: RefocusOptions): Promise<RefocusOutcome> {
+async function refocusWith(
+  bench: Workbench,
+  start: Model,
+  resolved: Base,
+  options: RefocusOptions,
+): Promise<RefocusOutcome> {
   const { preprocess, listener } = bench.init;
   const files = filesOf(options.out);
   const baseline = await trainedBase(start, bench, options);
@@ -86,6 +91,7 @@ async function refocusWith(bench: Workbench, start: Model, options: RefocusOptio
   return {
     files: { baseline: files.baseline, training: files.training, fused: files.fused },
     baseline: before.baseline,
+    base: describeBase(baseline, resolved, options),
     form: structure,
     trained,
     rates,
@@ -143,6 +149,21 @@ async function resolveBase(options: RefocusOptions): Promise<Base> {
   if (options.baselineEpochs > 0 && ZOO.some((e) => e.name === name))
     return { model: undefined, title: name, dataset: undefined, command: undefined };
   return resolveModel(options.model);
+}
+
+/** `width 0.25, 32×32, 10 classes` and `the built-in checkpoint for shapes`. */
+function describeBase(
+  model: Model,
+  { dataset }: Base,
+  { baselineEpochs }: RefocusOptions,
+): RefocusReport['base'] {
+  const zoo = zooProvenance(model);
+  const network = zoo ? `width ${zoo.width}, ${zoo.size}×${zoo.size}, ${zoo.classes} classes` : null;
+  if (baselineEpochs > 0) return { network, origin: `trained here, ${baselineEpochs} epochs` };
+  return {
+    network,
+    origin: dataset === undefined ? 'the checkpoint' : `the built-in checkpoint for ${dataset}`,
+  };
 }
 
 /** The base that refocusing starts from: as given, or trained here first. */

@@ -38,6 +38,8 @@ export interface DataSummary {
 /** `report.json`, and what `refocus --json` prints. */
 export interface RefocusReport {
   readonly model: string;
+  /** What the baseline is: width, size and classes of a zoo network (else null), and who trained it. */
+  readonly base: { readonly network: string | null; readonly origin: string };
   readonly data: DataSummary;
   readonly method: string;
   readonly init: string;

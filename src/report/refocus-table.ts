@@ -24,7 +24,7 @@ export function refocusTable(report: RefocusReport): Table {
       { title: 'images', align: 'right' },
     ],
     rows: [
-      row('baseline', 'the checkpoint', baseline),
+      row('baseline', report.base.origin, baseline),
       row(
         'control',
         control === null ? 'not run (--no-control)' : `+ ${epochs}, plain convolutions`,
@@ -56,7 +56,7 @@ function facts(report: RefocusReport): Table {
   const same = frozen.sha256Before === frozen.sha256After;
   const trained = report.data.train;
   const rows: [string, string][] = [
-    ['model', report.model],
+    ['model', [report.model, report.base.network].filter(Boolean).join(', ')],
     ['data', report.data.coincide ? `${trained} (train and eval)` : `${trained} → ${report.data.eval}`],
     ['split', report.data.how],
     ['engine', `${report.engine}, ${report.lowering} lowering`],

@@ -43,13 +43,13 @@ async function small(file: string, kernel: number, outputs: number): Promise<voi
   await saveModel(new Model(graph, 17, 8), join(cwd, file));
 }
 
-async function images(folder: string, classes: number, each: number): Promise<void> {
+async function images(folder: string, classes: number, each: number, side: number): Promise<void> {
   for (let c = 0; c < classes; c++) {
     mkdirSync(join(cwd, folder, `class${c}`), { recursive: true });
     for (let i = 0; i < each; i++) {
       const random = randomFor('image', c, i);
-      const data = Uint8Array.from({ length: 16 * 16 * 3 }, () => random.int(256));
-      await sharp(data, { raw: { width: 16, height: 16, channels: 3 } })
+      const data = Uint8Array.from({ length: side * side * 3 }, () => random.int(256));
+      await sharp(data, { raw: { width: side, height: side, channels: 3 } })
         .png()
         .toFile(join(cwd, folder, `class${c}`, `${i}.png`));
     }
@@ -63,7 +63,8 @@ beforeAll(async () => {
     small('pointwise.onnx', 1, 1),
     small('two-heads.onnx', 3, 2),
     small('bare.onnx', 3, 1),
-    images('pictures', 2, 10),
+    images('pictures', 2, 10, 16),
+    images('large', 2, 3, 20),
   ]);
 });
 
@@ -94,6 +95,12 @@ describe('messages', () => {
     expect(run.code, run.stderr).toBe(0);
     expect(run.stderr).toMatch(/16 images: steps of 16 instead of 64/);
     expect(run.stdout).toMatch(/80 % training and 20 % evaluation/);
+  });
+
+  test('pictures of a size that the preprocessing does not make: before any training', async () => {
+    const args = ['refocus', '--model', 'two.onnx', '--data', 'imagefolder:large', ...TINY, '--out', 'r5'];
+    await expectUserError(args, 3, /expected images of 16×16.*found 20×20/s, { cwd });
+    expect(existsSync(join(cwd, 'r5'))).toBe(false);
   });
 
   test('a detector: no top-1 to evaluate or refocus, but it expands, fuses and verifies', async () => {

@@ -36,6 +36,7 @@ export function evaluation(what: string, some: Partial<Evaluation> = {}): Of<'ev
 
 export const report: RefocusReport = {
   model: 'mobilenetv2',
+  base: { network: 'width 0.25, 32×32, 10 classes', origin: 'the built-in checkpoint for shapes' },
   data: { train: 'shapes:train', eval: 'shapes:eval', how: 'drawn apart', coincide: false, skipped: [] },
   method: 'refconv',
   init: 'zero',

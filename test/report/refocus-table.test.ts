@@ -7,12 +7,12 @@ describe('refocusText', () => {
     expect(refocusText(report)).toMatchInlineSnapshot(`
       "model          what it is                            top-1    top-5    loss  images
       ─────────────  ──────────────────────────────────  ───────  ───────  ──────  ──────
-      baseline       the checkpoint                      91.25 %  99.70 %  0.2841   1,000
+      baseline       the built-in checkpoint for shapes  91.25 %  99.70 %  0.2841   1,000
       control        + 3 epochs, plain convolutions      92.00 %  99.70 %  0.2700   1,000
       training form  + 3 epochs, refconv 3×3, zero init  93.00 %  99.70 %  0.2500   1,000
       fused          plain convolutions again            93.00 %  99.70 %  0.2500   1,000
 
-      model                  mobilenetv2
+      model                  mobilenetv2, width 0.25, 32×32, 10 classes
       data                   shapes:train → shapes:eval
       split                  drawn apart
       engine                 onnxruntime-node 1.30.0 (cpu), portable lowering

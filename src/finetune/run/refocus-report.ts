@@ -12,6 +12,7 @@ import type { TrainedModel, Workbench } from './workbench.js';
 export interface RefocusOutcome {
   readonly files: RefocusReport['files'];
   readonly baseline: Evaluation;
+  readonly base: RefocusReport['base'];
   readonly form: TrainingForm;
   readonly trained: TrainedModel;
   /** Factors on the learning rate of each map. */
@@ -45,6 +46,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     .reduce((n, s) => n + s.initial.size, 0);
   return {
     model: title,
+    base: outcome.base,
     data: bench.summary,
     method,
     init,

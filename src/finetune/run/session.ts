@@ -6,6 +6,7 @@ import type { Model } from '../../onnx/index.js';
 import { createEngine } from '../../runtime/index.js';
 import type { Listener } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
+import { checkImages } from './check-images.js';
 import { engineOf } from './engine.js';
 import { openRunFolder } from './folder.js';
 import { runRecord } from './record.js';
@@ -30,6 +31,7 @@ export async function inRunFolder<Report>(
   { command, options, model, sets, preprocess, listener, signal }: RunInit,
   work: (bench: Workbench) => Promise<Report>,
 ): Promise<Report> {
+  await checkImages(sets.eval, preprocess);
   const engine = await createEngine(engineOf(options));
   try {
     const { threads } = engine;
