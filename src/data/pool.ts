@@ -107,7 +107,7 @@ export class WorkerPool implements Pool {
   #settle(lane: Lane, reply: Reply): void {
     const pending = lane.pending.get(reply.id);
     lane.pending.delete(reply.id);
-    if (lane.pending.size === 0) lane.worker.unref();
+    if (lane.pending.size === 0 && !this.#closing) lane.worker.unref();
     if ('result' in reply) pending?.resolve(reply.result);
     else if (reply.error.input) pending?.reject(new InputError({ problem: reply.error.message }));
     else pending?.reject(new Error(`image loading worker: ${reply.error.message}`));
@@ -123,7 +123,7 @@ export class WorkerPool implements Pool {
     for (const { worker, pending } of this.#lanes) {
       for (const { reject } of pending.values()) reject(this.#failure);
       pending.clear();
-      worker.unref();
+      if (!this.#closing) worker.unref();
     }
   }
 
@@ -131,7 +131,8 @@ export class WorkerPool implements Pool {
     this.#closing = true;
     await Promise.all(
       this.#lanes.map(({ worker }) => {
-        // An idle worker does not hold the process, which would end before the one who waits here goes on.
+        // An idle worker does not hold the process, which would end before the one who waits here goes on. A late
+        // answer must not undo this: see #settle.
         worker.ref();
         return worker.terminate();
       }),

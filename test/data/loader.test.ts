@@ -244,6 +244,24 @@ test('a process that leaves an epoch and forgets to close the loader still ends'
   expect(stdout).toBe('4\n');
 });
 
+test('who waits for close() goes on, also when nothing else holds the process', async () => {
+  const index = new URL('../../dist/src/data/index.js', import.meta.url).href;
+  const script = `
+    import { Loader, openDataset } from ${JSON.stringify(index)};
+    const set = await openDataset(${JSON.stringify(`list:${join(root, 'list.tsv')}`)}, { role: 'eval' });
+    const options = { preprocess: ${JSON.stringify(preprocess)}, batch: 1, seed: 0, workers: 2 };
+    for (let i = 0; i < 8; i++) {
+      const loader = new Loader(set, options);
+      for await (const { count } of loader.epoch(0)) if (count > 0) break;
+      await loader.close();
+    }
+    console.log('closed');`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: 20_000,
+  });
+  expect(stdout).toBe('closed\n');
+});
+
 describe('a worker that dies', () => {
   const script = async (name: string, text: string): Promise<URL> => {
     await writeFile(join(root, name), text);

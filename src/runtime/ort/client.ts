@@ -126,6 +126,8 @@ export class WorkerClient {
 
   async #terminate(): Promise<void> {
     waitAtExit.delete(this);
+    // An idle worker does not hold the process, which would end before the one who waits here goes on.
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 
