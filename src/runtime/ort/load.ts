@@ -19,9 +19,26 @@ export async function loadRuntime(): Promise<typeof Ort> {
     const ort = await import('onnxruntime-node');
     // A failing run throws; the runtime's own print of the same error would only disturb the progress on stderr.
     ort.env.logLevel = 'fatal';
+    keepHalvesAsWords(ort);
     return ort;
   } catch (cause) {
     throw explainLoadError(cause, process.platform, process.arch);
+  }
+}
+
+/**
+ * float16 elements as Uint16Array on every Node. From Node 24 there is a Float16Array; the runtime's JavaScript wraps
+ * float16 data in it, and its native side (1.30) reads such an array as empty. Which class to use is decided once, when
+ * the first tensor is made: the class is hidden while that happens.
+ */
+function keepHalvesAsWords(ort: typeof Ort): void {
+  const own = Reflect.getOwnPropertyDescriptor(globalThis, 'Float16Array');
+  if (!own) return;
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  try {
+    new ort.Tensor('uint8', new Uint8Array(1), [1]);
+  } finally {
+    Reflect.defineProperty(globalThis, 'Float16Array', own);
   }
 }
 
