@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { EnvironmentError } from '../../src/base/errors.js';
+import { type ProcessReport, processReport } from './report.js';
+
+export interface Finished {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** null: it was killed. */
+  readonly code: number | null;
+}
+
+/** Runs a program to its end. Rejects when it cannot be started, or when the signal fires (which ends it). */
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(signal ? { signal } : {}),
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ stdout, stderr, code }));
+  });
+}
+
+/** Runs one process of a side. @throws EnvironmentError with what it said, when it fails */
+export async function runSide(
+  program: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<ProcessReport> {
+  const { stdout, stderr, code } = await runProgram(program, args, signal);
+  if (code !== 0)
+    throw new EnvironmentError({
+      problem: `${program} ${args.join(' ')} ended with ${code === null ? 'a signal' : `code ${code}`}`,
+      found: stderr.trim().split('\n').slice(-15).join('\n'),
+    });
+  return processReport.parse(JSON.parse(stdout));
+}
+
+/** Why a Python cannot run the peers; undefined: it can. */
+export async function whyNoTorch(python: string): Promise<string | undefined> {
+  try {
+    const { code, stderr } = await runProgram(python, ['-c', 'import torch, numpy']);
+    return code === 0 ? undefined : (stderr.trim().split('\n').at(-1) ?? `it ended with code ${code}`);
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause);
+  }
+}
