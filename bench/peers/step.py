@@ -29,15 +29,14 @@ def read_weights(path):
     return tensors
 
 
-def waited():
-    """Milliseconds that this process's threads were ready but had no core; None where the kernel does not say."""
-    nanoseconds = 0
-    for task in Path("/proc/self/task").glob("*"):
-        try:
-            nanoseconds += int((task / "schedstat").read_text().split()[1])
-        except OSError:
-            continue
-    return nanoseconds / 1e6 if nanoseconds > 0 else None
+def elsewhere():
+    """Core time of other programs so far, ms, right to a tick or two (10 ms each); None where the kernel does not say."""
+    try:
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    except OSError:
+        return None
+    user, nice, system, _, _, irq, softirq, steal = (int(field) for field in fields[:8])
+    return (user + nice + system + irq + softirq + steal) * 10 - time.process_time() * 1e3
 
 
 def peak_memory():
@@ -88,20 +87,20 @@ def main(folder, side):
         correct = (logits.detach().argmax(1) == labels).sum()
         return loss.item(), correct.item()
 
-    milliseconds, delays, losses = [], [], []
+    milliseconds, others, losses = [], [], []
     for i in range(task["warmup"] + task["steps"]):
-        before = waited()
+        before = elsewhere()
         start = time.perf_counter()
         loss, _ = step()
         took = (time.perf_counter() - start) * 1e3
-        after = waited()
+        after = elsewhere()
         losses.append(loss if math.isfinite(loss) else None)
         if i >= task["warmup"]:
             milliseconds.append(took)
-            delays.append(None if before is None or after is None else max(0, after - before))
+            others.append(None if before is None or after is None else max(0, after - before))
     report = {
         "milliseconds": milliseconds,
-        "waited": delays,
+        "elsewhere": others,
         "losses": losses,
         "parameters": sum(p.numel() for p in parameters),
         "peak": peak_memory(),

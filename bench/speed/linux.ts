@@ -1,28 +1,25 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
-/** Milliseconds that the threads of this process were ready but had no core; undefined where the kernel does not say. */
-export function waited(): number | undefined {
-  let nanoseconds = 0;
-  for (const thread of list('/proc/self/task')) {
-    // A thread may end in between.
-    const text = read(`/proc/self/task/${thread}/schedstat`);
-    nanoseconds += Number(text?.split(' ')[1] ?? 0);
-  }
-  return nanoseconds > 0 ? nanoseconds / 1e6 : undefined;
+/** Milliseconds of a clock tick, the unit of /proc/stat. */
+const TICK = 10;
+
+/**
+ * Core time that went elsewhere since the system started, milliseconds: to other programs, and to a virtual machine's
+ * neighbours where the host tells. Right to a tick or two, so only differences far above mean something. undefined where
+ * the kernel does not say.
+ */
+export function elsewhere(): number | undefined {
+  const line = /^cpu +(.*)$/m.exec(read('/proc/stat') ?? '')?.[1];
+  if (line === undefined) return undefined;
+  const [user, nice, system, , , irq, softirq, steal] = line.split(' ').map(Number);
+  const own = process.cpuUsage();
+  return (user + nice + system + irq + softirq + steal) * TICK - (own.user + own.system) / 1000;
 }
 
 /** The most memory this process ever held, MiB (VmHWM); null where the kernel does not say. */
 export function peakMemory(): number | null {
   const kib = /^VmHWM:\s+(\d+) kB$/m.exec(read('/proc/self/status') ?? '')?.[1];
   return kib === undefined ? null : Number(kib) / 1024;
-}
-
-function list(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 function read(file: string): string | undefined {

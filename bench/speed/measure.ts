@@ -44,7 +44,7 @@ function commandOf(side: Side, folder: string, python: string): [string, readonl
       return [process.execPath, [fileURLToPath(new URL('ours.js', import.meta.url)), folder]];
     case 'eager':
     case 'channels_last':
-      return [python, [join(packageRoot(), 'bench', 'peers', 'step.py'), folder, side]];
+      return [python, ['-B', join(packageRoot(), 'bench', 'peers', 'step.py'), folder, side]];
     default:
       return side satisfies never;
   }

@@ -3,8 +3,9 @@ import { median } from '../../src/finetune/run/trainer.js';
 import { type Form, NETWORKS, type NetworkName, type Side } from './cases.js';
 import type { ProcessReport } from './report.js';
 
-/** Of a step's time, how much its threads may wait for a core before something else has disturbed it. */
+/** A step is disturbed when others used a core for this share of it, and for more than the clock's ticks can feign (ms). */
 const DISTURBED = 0.05;
+const TICKS = 20;
 
 /** Share by which the losses of two sides may differ, over {@link COMPARED} steps from the same weights. */
 const SAME_LOSS = 1e-3;
@@ -50,9 +51,9 @@ export function summarize(processes: readonly ProcessReport[]): Summary {
   };
 }
 
-/** Where the system does not say how long threads waited, every step counts as undisturbed. */
-function undisturbed({ milliseconds, waited }: ProcessReport): readonly number[] {
-  return milliseconds.filter((ms, i) => (waited[i] ?? 0) <= DISTURBED * ms);
+/** Where the system does not say what others used, every step counts as undisturbed. */
+function undisturbed({ milliseconds, elsewhere }: ProcessReport): readonly number[] {
+  return milliseconds.filter((ms, i) => (elsewhere[i] ?? 0) <= Math.max(TICKS, DISTURBED * ms));
 }
 
 /** Sides that are compared have to do the same work. @throws CheckFailedError when one trains something else */

@@ -6,7 +6,7 @@ import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { Tensor } from '../../src/onnx/index.js';
 import { createEngine } from '../../src/runtime/index.js';
 import { trainedForm } from './cases.js';
-import { peakMemory, waited } from './linux.js';
+import { elsewhere, peakMemory } from './linux.js';
 import type { ProcessReport } from './report.js';
 import { readTask } from './task.js';
 
@@ -32,10 +32,10 @@ const session = await engine.stepSession(step.model, {
 });
 
 const milliseconds: number[] = [];
-const delays: (number | null)[] = [];
+const others: (number | null)[] = [];
 const losses: (number | null)[] = [];
 for (let i = 0; i < task.warmup + task.steps; i++) {
-  const before = waited();
+  const before = elsewhere();
   const start = performance.now();
   const out = await session.step(
     new Map([
@@ -46,11 +46,11 @@ for (let i = 0; i < task.warmup + task.steps; i++) {
   );
   const loss = Number(out.get(step.loss)?.typed()[0]);
   const took = performance.now() - start;
-  const after = waited();
+  const after = elsewhere();
   losses.push(Number.isFinite(loss) ? loss : null);
   if (i < task.warmup) continue;
   milliseconds.push(took);
-  delays.push(before === undefined || after === undefined ? null : Math.max(0, after - before));
+  others.push(before === undefined || after === undefined ? null : Math.max(0, after - before));
 }
 
 const parameters = step.state
@@ -58,7 +58,7 @@ const parameters = step.state
   .reduce((sum, s) => sum + s.initial.size, 0);
 const report: ProcessReport = {
   milliseconds,
-  waited: delays,
+  elsewhere: others,
   losses,
   parameters,
   peak: peakMemory(),

@@ -4,8 +4,8 @@ import { z } from 'zod';
 export const processReport = z.object({
   /** Wall time of each timed step, milliseconds. */
   milliseconds: z.array(z.number().positive()).min(1),
-  /** For each step, how long threads of the process were ready but had no core, milliseconds; null: not known. */
-  waited: z.array(z.number().nullable()),
+  /** For each step, core time that went to other programs, milliseconds, right to two clock ticks; null: not known. */
+  elsewhere: z.array(z.number().nullable()),
   /** Of every step, warm-up included; null: not finite. */
   losses: z.array(z.number().nullable()).min(1),
   /** Trained numbers. */

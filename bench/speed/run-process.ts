@@ -40,6 +40,8 @@ export async function runSide(
   signal: AbortSignal,
 ): Promise<ProcessReport> {
   const { stdout, stderr, code } = await runProgram(program, args, signal);
+  // Ctrl-C reaches the process too, which may end first.
+  signal.throwIfAborted();
   if (code !== 0)
     throw new EnvironmentError({
       problem: `${program} ${args.join(' ')} ended with ${code === null ? 'a signal' : `code ${code}`}`,

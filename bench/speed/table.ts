@@ -48,12 +48,13 @@ export function resultsTable({ measurements }: Results): Table {
 /** The table, with what it was measured on below. */
 export function resultsText(results: Results, format: 'text' | 'markdown'): string {
   const { machine: m, settings: s, libraries } = results;
+  const processes = s.rounds === 1 ? '1 process' : `${s.rounds} processes`;
   const lines = [
     `${m.date}; ${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, ${m.system}; node ${m.node.replace(/^v/, '')}, ${libraries.join(', ')}.`,
-    `${s.threads} threads; ${s.rounds} processes of each side in turn, ${s.steps} steps each after ${s.warmup} of warm-up.`,
-    'ms/step: median of the undisturbed steps (whose threads waited for a core at most 5 % of the time; steps: how many of',
-    'all; of all where fewer than half were). processes: lowest and highest median of one process. time ÷ ours: above 1',
-    'the side is slower than reparam. peak: VmHWM of the process.',
+    `${s.threads} threads; ${processes} of each side${s.rounds === 1 ? '' : ' in turn'}, ${s.steps} steps each after ${s.warmup} of warm-up.`,
+    'ms/step: median of the undisturbed steps, during which other programs used a core for at most 5 % of the time or',
+    '20 ms (steps: how many of all; where fewer than half were undisturbed, the median of all). processes: lowest and',
+    'highest median of one process. time ÷ ours: above 1 the side is slower than reparam. peak: VmHWM of the process.',
   ];
   return `${renderTable(resultsTable(results), format)}\n\n${lines.join('\n')}`;
 }
