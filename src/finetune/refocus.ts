@@ -42,7 +42,7 @@ export async function runRefocus(
     });
   const preprocess = await resolvePreprocess(start, options.preprocess);
   // Before any work: what cannot be expanded is refused at once.
-  expand(start, expandOptions(options));
+  expand(start, options);
   const init = { command: 'refocus', options, model: start, sets, preprocess, listener, signal };
   return inRunFolder(init, async (bench) => {
     const outcome = await refocusWith(bench, start, resolved, options);
@@ -69,7 +69,7 @@ async function refocusWith(
     : undefined;
   if (control) await saveModel(control, files.control);
 
-  const { model: form, refused, form: structure } = expand(base, expandOptions(options));
+  const { model: form, refused, form: structure } = expand(base, options);
   for (const r of refused)
     listener({
       type: 'log',
@@ -118,17 +118,6 @@ function setsSpec(options: RefocusOptions, resolved: Base): TrainEvalOptions {
     ...(train === undefined ? {} : { train }),
     ...(evaluation === undefined ? {} : { eval: evaluation }),
   };
-}
-
-function expandOptions({
-  method,
-  mapKernel,
-  init,
-  include,
-  exclude,
-  seed,
-}: RefocusOptions): Parameters<typeof expand>[1] {
-  return { method, mapKernel, init, include, exclude, seed };
 }
 
 function filesOf(folder: string): Readonly<Record<'baseline' | 'control' | 'training' | 'fused', string>> {

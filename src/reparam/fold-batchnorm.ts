@@ -8,7 +8,7 @@
  * of row i is i / (I/g). Gemm B: [K, N] axis 1, with transB [N, K] axis 0; y = α·A·B + β·C.
  */
 import { ModelError } from '../base/errors.js';
-import type { Graph, Model, Node, Tensor, Value } from '../onnx/index.js';
+import { type Graph, type Model, type Node, sizeOf, type Tensor, type Value } from '../onnx/index.js';
 import { batchNormAttributes } from '../onnx/ops/index.js';
 import { type Affine, batchNormAffine } from './algebra/batchnorm.js';
 import { constantOf, isOverridable, removeDead, setConstant } from './constants.js';
@@ -151,20 +151,18 @@ interface Layout {
   readonly biasFactor: number;
 }
 
-const product = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
-
 const LAYOUTS = {
   Conv: (node, dims, channels) => {
     if (dims[0] !== channels) return mismatch(node, dims[0], channels);
-    const per = product(dims.slice(1));
+    const per = sizeOf(dims.slice(1));
     return { channel: (i) => Math.floor(i / per), biasFactor: 1 };
   },
   ConvTranspose: (node, dims, channels) => {
     const groups = node.int('group', 1);
     const perGroup = dims[1];
     if (perGroup * groups !== channels) return mismatch(node, perGroup * groups, channels);
-    const row = product(dims.slice(1));
-    const kernel = product(dims.slice(2));
+    const row = sizeOf(dims.slice(1));
+    const kernel = sizeOf(dims.slice(2));
     const rows = dims[0] / groups;
     return {
       channel: (i) => Math.floor(Math.floor(i / row) / rows) * perGroup + Math.floor((i % row) / kernel),

@@ -1,4 +1,4 @@
-import { countModel, type Model } from '../../onnx/index.js';
+import { countModel, type Model, sizeOf } from '../../onnx/index.js';
 import type { TrainingForm } from '../../reparam/index.js';
 import type { RefocusOptions } from '../options.js';
 import type { Evaluation, RefocusReport } from '../results.js';
@@ -80,7 +80,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
       training: parameters,
       // The explicit form stores what it trains.
       storedState: parameters,
-      frozen: form.layers.reduce((n, l) => n + (l.base.shape ?? []).reduce((a, d) => a * d, 1), 0),
+      frozen: form.layers.reduce((n, l) => n + sizeOf(l.base.shape ?? []), 0),
     },
     multAdds: {
       deployed: counts.deployed.multAdds,

@@ -1,5 +1,5 @@
 import { UnsupportedError } from '../../base/errors.js';
-import type { GraphBuilder, Node, Tensor, Value } from '../../onnx/index.js';
+import { type GraphBuilder, type Node, sizeOf, type Tensor, type Value } from '../../onnx/index.js';
 import { emitInternal, typeLike } from '../autodiff/internal.js';
 
 /** A running statistic of a BatchNormalization and how a step changes it. */
@@ -26,7 +26,7 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
     const shape = node.input(0).shape;
     if (!shape)
       throw new UnsupportedError({ problem: `${node.describe()}: the shape of its input is not known` });
-    const count = shape.reduce((n, d) => n * d, 1) / shape[1];
+    const count = sizeOf(shape) / shape[1];
     if (count < 2)
       throw new UnsupportedError({
         problem: `${node.describe()} sees one value per channel, which has no batch statistics`,

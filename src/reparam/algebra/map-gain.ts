@@ -8,6 +8,7 @@
  * kernel moves at most with the same η: about 1 to 20 for dense convolutions (c = 1), thousands for depthwise ones with
  * large kernels (c = C).
  */
+import { sizeOf } from '../../onnx/index.js';
 import { type RefConvShape, refConvTransform } from './refconv.js';
 
 /** Power iterations; K is small and positive, and a few per cent are enough for a learning rate. */
@@ -43,8 +44,8 @@ function tapsPerElement({ kernel, mapKernel }: RefConvShape): number[] {
 
 /** K = UᵀU of one group, [k²·k²]. U's rows are the kernels shifted by each tap of the map. */
 export function gram(kernels: Float64Array, shape: RefConvShape): Float64Array {
-  const area = shape.kernel.reduce((a, b) => a * b, 1);
-  const taps = shape.mapKernel.reduce((a, b) => a * b, 1);
+  const area = sizeOf(shape.kernel);
+  const taps = sizeOf(shape.mapKernel);
   const k = new Float64Array(area * area);
   // One kernel as a transform of its own: a one-hot map then gives the kernel plus one row of U.
   const single: RefConvShape = {

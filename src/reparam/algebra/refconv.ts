@@ -13,6 +13,7 @@
  */
 
 /** Sizes of the transform of one kernel. */
+import { sizeOf } from '../../onnx/index.js';
 export interface RefConvShape {
   /** Number of k…-kernels, the channels of the view. */
   readonly n: number;
@@ -100,6 +101,6 @@ function twoAxes(axes: readonly number[]): readonly [number, number] {
  * a = √(6 / (fan_in + fan_out)), fan_in = n/G · Πm, fan_out = n · Πm (Glorot & Bengio, 2010).
  */
 export function xavierBound(shape: RefConvShape): number {
-  const taps = shape.mapKernel.reduce((a, b) => a * b, 1);
+  const taps = sizeOf(shape.mapKernel);
   return Math.sqrt(6 / ((shape.channels + shape.n) * taps));
 }

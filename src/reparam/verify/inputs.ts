@@ -1,6 +1,6 @@
 import { UsageError } from '../../base/errors.js';
 import { randomFor } from '../../base/random.js';
-import { type DataType, type Dim, type Model, Tensor, type Value } from '../../onnx/index.js';
+import { type DataType, type Dim, type Model, sizeOf, Tensor, type Value } from '../../onnx/index.js';
 import { fromFloat64, isFloatType } from '../numbers.js';
 
 export type Feeds = ReadonlyMap<string, Tensor>;
@@ -64,7 +64,7 @@ function unknown(input: Value): never {
 function randomTensor(input: Value, dims: readonly number[], seed: number, index: number): Tensor {
   const type = input.type?.kind === 'tensor' ? input.type.dataType : 'float32';
   const random = randomFor(seed, 'verify', input.name, index);
-  const count = dims.reduce((a, b) => a * b, 1);
+  const count = sizeOf(dims);
   if (isFloatType(type))
     return fromFloat64(
       type,

@@ -4,7 +4,7 @@
  * GlobalAveragePool, ReduceMean: dX = dY / count, everywhere.   ReduceSum: dX = dY, everywhere.
  */
 import { UnsupportedError } from '../../../base/errors.js';
-import type { Value } from '../../../onnx/index.js';
+import { sizeOf, type Value } from '../../../onnx/index.js';
 import { poolGeometry } from '../geometry.js';
 import { emitInternal, typeLike } from '../internal.js';
 import type { GradientContext } from '../rule.js';
@@ -38,7 +38,7 @@ export function averagePoolGradient(c: GradientContext): Gradients {
 
 export function globalAveragePoolGradient(c: GradientContext): Gradients {
   const shape = c.shape(c.node.input(0));
-  return [spreadOver(c, c.dy, shape, 1 / shape.slice(2).reduce((n, d) => n * d, 1))];
+  return [spreadOver(c, c.dy, shape, 1 / sizeOf(shape.slice(2)))];
 }
 
 export function reduceMeanGradient(c: GradientContext): Gradients {

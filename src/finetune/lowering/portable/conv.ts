@@ -11,7 +11,7 @@
  * dW, others: per tap t, the strided window X_t of X, and dW[:,:,t] = Σ dY·X_tᵀ as one product per group over (n, p);
  *   or the windows of all taps side by side and one product, where they are few.
  */
-import type { GraphBuilder, Value } from '../../../onnx/index.js';
+import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
 import { type ConvGeometry, geometryOf } from '../../autodiff/geometry.js';
 import type { LoweringContext } from '../rule.js';
 
@@ -19,8 +19,6 @@ import type { LoweringContext } from '../rule.js';
 const SIDE_BY_SIDE = 1 << 20;
 /** From this many pixels on, a 1×1 convolution's dW is a product per image. */
 const PER_IMAGE_PIXELS = 49;
-
-const product = (list: readonly number[]): number => list.reduce((n, d) => n * d, 1);
 
 export function convInputGrad({ b, node, shape }: LoweringContext): readonly Value[] {
   const [dy, w] = [node.input(0), node.input(1)];
@@ -66,7 +64,7 @@ export function unreached(g: Omit<ConvGeometry, 'group'>, spatial: readonly numb
 /** W [O,C/g,k…] → [C,O/g,k…]: per group, channels swapped and taps reversed. */
 function reverseAndSwap(b: GraphBuilder, w: Value, wShape: readonly number[], group: number): Value {
   const [o, cg, ...kernel] = wShape;
-  const taps = product(kernel);
+  const taps = sizeOf(kernel);
   const og = o / group;
   let v = b.op('Reshape', [w, b.i64([group, og, cg, taps])]);
   if (og > 1 && cg > 1) v = b.op('Transpose', [v], { perm: [0, 2, 1, 3] });
@@ -81,7 +79,7 @@ export function convWeightGrad(c: LoweringContext): readonly Value[] {
   const [dy, x] = [node.input(0), node.input(1)];
   const [n, o, ...out] = shape(dy);
   const [, channels, ...spatial] = shape(x);
-  const sizes: Sizes = { n, o, channels, out, spatial, pixels: product(out), taps: product(g.kernel_shape) };
+  const sizes: Sizes = { n, o, channels, out, spatial, pixels: sizeOf(out), taps: sizeOf(g.kernel_shape) };
   if (g.group === channels && o === channels && channels > 1) return [depthwise(c, g, sizes, dy, x)];
   const plain = sizes.taps === 1 && g.pads.every((p) => p === 0) && g.strides.every((s) => s === 1);
   if (plain && g.group === 1 && sizes.pixels >= PER_IMAGE_PIXELS) return [perImage(c, g, sizes, dy, x)];

@@ -7,7 +7,7 @@
  * (BatchNormalization with training_mode=1 is not used: the CUDA provider refuses it, and its running variance is the
  * biased one.)
  */
-import type { GraphBuilder, Value } from '../../../onnx/index.js';
+import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
 import type { LoweringContext } from '../rule.js';
 
 /**
@@ -25,7 +25,7 @@ export function batchNormTrain(c: LoweringContext): readonly Value[] {
   const { b, node, shape } = c;
   const [x, gamma, beta] = [node.input(0), node.input(1), node.input(2)];
   const dims = shape(x);
-  const count = dims.reduce((n, d) => n * d, 1) / dims[1];
+  const count = sizeOf(dims) / dims[1];
   const mean = b.op(
     'Mul',
     [channelSum(b, x, dims.length, 'ReduceSum'), b.f32(1 / count)],
@@ -43,7 +43,7 @@ export function batchNormTrainGrad(c: LoweringContext): readonly Value[] {
   const { b, node, shape } = c;
   const [dy, x, gamma, mean, variance] = [0, 1, 2, 3, 4].map((i) => node.input(i));
   const dims = shape(x);
-  const count = dims.reduce((n, d) => n * d, 1) / dims[1];
+  const count = sizeOf(dims) / dims[1];
   const centered = center(c, x, mean, dims);
   const inverse = inverseDeviation(c, variance);
   const dbeta = channelSum(b, dy, dims.length, 'ReduceSum');

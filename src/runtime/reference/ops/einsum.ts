@@ -2,6 +2,7 @@
  * Einsum: y[out labels] = Σ over the other labels of Π operands. Explicit loops over all labels; `...` stands for
  * broadcast axes, a label repeated within an operand for its diagonal. Without `->`, labels seen once, in order.
  */
+import { sizeOf } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridedIndices, stridesOf } from '../strides.js';
 import { zeros } from '../tensor.js';
@@ -52,7 +53,7 @@ export const einsum: RefRule = (call) => {
     ),
   }));
   const y = zeros(operands[0].dataType, lengths(output));
-  const count = lengths(summed).reduce((a, b) => a * b, 1);
+  const count = sizeOf(lengths(summed));
   for (let o = 0; o < y.data.length; o++) {
     let sum = 0;
     for (let s = 0; s < count; s++) {

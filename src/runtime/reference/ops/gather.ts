@@ -1,4 +1,5 @@
 /** Reading and writing by index. Negative indices count from the end; others outside are errors. */
+import { sizeOf } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { select, stridedIndices, stridesOf } from '../strides.js';
 import { checkedSize, produce, type RefTensor, sameKind } from '../tensor.js';
@@ -19,7 +20,7 @@ export const gather: RefRule = (call) => {
   const length = x.dims[axis];
   const picks = positions(call, 1, length);
   const inner = stridesOf(x.dims)[axis];
-  const outer = x.dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const outer = sizeOf(x.dims.slice(0, axis));
   const dims = [...x.dims.slice(0, axis), ...call.input(1).dims, ...x.dims.slice(axis + 1)];
   const at = new Int32Array(checkedSize(dims));
   let i = 0;
@@ -61,10 +62,10 @@ function blockPlaces(
     call.fail('indices', `a last axis of at most ${dims.length - batch}`, `[${indices.dims}]`);
   const numbers = call.integers(1);
   const strides = stridesOf(dims);
-  const block = dims.slice(batch + depth).reduce((a, b) => a * b, 1);
-  const count = indices.dims.slice(0, -1).reduce((a, b) => a * b, 1);
-  const perBatch = indices.dims.slice(batch, -1).reduce((a, b) => a * b, 1);
-  const batchSize = dims.slice(batch).reduce((a, b) => a * b, 1);
+  const block = sizeOf(dims.slice(batch + depth));
+  const count = sizeOf(indices.dims.slice(0, -1));
+  const perBatch = sizeOf(indices.dims.slice(batch, -1));
+  const batchSize = sizeOf(dims.slice(batch));
   const starts = new Int32Array(count);
   for (let i = 0; i < count; i++) {
     let at = Math.floor(i / perBatch) * (batch > 0 ? batchSize : 0);
@@ -153,7 +154,7 @@ export const compress: RefRule = (call) => {
   const last = kept.at(-1) ?? -1;
   if (last >= dims[axis]) call.fail('condition', `at most ${dims[axis]} elements`, `one true at ${last}`);
   const inner = stridesOf(dims)[axis];
-  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const outer = sizeOf(dims.slice(0, axis));
   const at = new Int32Array(outer * kept.length * inner);
   let i = 0;
   for (let o = 0; o < outer; o++)

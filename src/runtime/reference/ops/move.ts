@@ -2,6 +2,7 @@
 import {
   concatAxis,
   depthToSpaceAttributes,
+  sizeOf,
   sliceAxes,
   sliceRange,
   splitSizes,
@@ -55,8 +56,8 @@ export const concat: RefRule = (call): RefTensor[] => {
   }
   const dims = first.dims.map((d, k) => (k === axis ? parts.reduce((n, t) => n + t.dims[axis], 0) : d));
   const y = zeros(first.dataType, dims);
-  const block = dims.slice(axis).reduce((a, b) => a * b, 1);
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const block = sizeOf(dims.slice(axis));
+  const inner = sizeOf(dims.slice(axis + 1));
   let offset = 0;
   for (const t of parts) {
     const width = t.dims[axis] * inner;

@@ -7,6 +7,7 @@ import {
   instanceNormAttributes,
   layerNormAttributes,
   lrnAttributes,
+  sizeOf,
 } from '../../../onnx/index.js';
 import type { RefRule } from '../call.js';
 import { expandTo, stridesOf } from '../strides.js';
@@ -69,7 +70,7 @@ export const layerNormalization: RefRule = (call) => {
   const x = call.real(0);
   const attributes = layerNormAttributes(call.node);
   const axis = call.axis(attributes.axis, x.dims.length);
-  const length = x.dims.slice(axis).reduce((a, b) => a * b, 1);
+  const length = sizeOf(x.dims.slice(axis));
   const y = zeros(x.dataType, x.dims);
   const { mean, inverse } = normalizeRows(x.data, y.data, length, attributes.epsilon);
   const scale = toNumbers(expandTo(call.real(1), x.dims));
@@ -123,7 +124,7 @@ export const rmsNormalization: RefRule = (call) => {
   const x = call.real(0);
   const axis = call.axis(call.node.int('axis', -1), x.dims.length);
   const epsilon = call.node.float('epsilon', Math.fround(1e-5));
-  const length = x.dims.slice(axis).reduce((a, b) => a * b, 1);
+  const length = sizeOf(x.dims.slice(axis));
   const scale = toNumbers(expandTo(call.real(1), x.dims));
   const y = zeros(x.dataType, x.dims);
   for (let from = 0; from < y.data.length; from += length) {

@@ -2,7 +2,7 @@
  * Softmax e^(x−m)/Σe^(x−m) and its logarithm, m the maximum. From opset 13 on along one axis (default −1); before,
  * over all elements from `axis` (default 1) on, as if the input were flattened to a matrix there.
  */
-import { softmaxAxis } from '../../../onnx/index.js';
+import { sizeOf, softmaxAxis } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
 import { type RealTensor, type RefTensor, zeros } from '../tensor.js';
@@ -28,7 +28,7 @@ function extent(call: Call, x: RealTensor): { count: number; step: number } {
     return { count: x.dims[axis], step: stridesOf(x.dims)[axis] };
   }
   const axis = call.axis(softmaxAxis(call.node, call.opset), rank, true);
-  return { count: x.dims.slice(axis).reduce((a, b) => a * b, 1), step: 1 };
+  return { count: sizeOf(x.dims.slice(axis)), step: 1 };
 }
 
 function maximum(x: Float64Array, start: number, count: number, step: number): number {
