@@ -18,11 +18,10 @@ const engine = await createEngine({ device: 'cpu', threads });
 const prepared = await prepareTraining(trainedForm(task.network, task.form), { batch, image, engine });
 const step = buildTrainStep(prepared, {
   preprocess,
-  momentum,
+  optimizer: { kind: 'sgd', momentum, nesterov: false },
   weightDecay,
-  nesterov: false,
   decayAll: false,
-  labelSmoothing: 0,
+  loss: { kind: 'cross-entropy', labelSmoothing: 0 },
   bn: 'train',
 });
 const session = await engine.stepSession(step.model, {

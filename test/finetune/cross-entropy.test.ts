@@ -21,9 +21,10 @@ function run(
 ): Loss {
   const graph = new Graph('loss');
   const z = graph.addInput('logits', tensorType('float64', dims));
-  const label = graph.addInput('label', tensorType('int32', [dims[0]]));
+  const loss = crossEntropy({ labelSmoothing: smoothing });
+  const label = graph.addInput('label', loss.target(dims));
   const b = new GraphBuilder(graph, 20);
-  const nodes = crossEntropy(b, z, label, dims, smoothing);
+  const nodes = loss.emit({ b, output: z, shape: dims, target: label });
   for (const v of [nodes.loss, nodes.gradient, nodes.correct]) graph.addOutput(v);
   const out = evaluate(
     new Model(graph, 20, 9),
@@ -32,8 +33,8 @@ function run(
       ['label', realTensor([dims[0]], labels, 'int32')],
     ]),
   );
-  const [loss, gradient, correct] = [...out.values()].map((t) => Array.from(toNumbers(t)));
-  return { loss: loss[0], gradient, correct: correct[0] };
+  const [value, gradient, correct] = [...out.values()].map((t) => Array.from(toNumbers(t)));
+  return { loss: value[0], gradient, correct: correct[0] };
 }
 
 interface Gold {

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import { mapRates } from '../../src/finetune/run/map-rates.js';
-import { flattenParameter, updateParameter } from '../../src/finetune/step/parameters.js';
-import { Graph, GraphBuilder, Model, Tensor, tensorType } from '../../src/onnx/index.js';
 import { expand, trainables } from '../../src/reparam/index.js';
-import { evaluate, realTensor, toNumbers } from '../../src/runtime/reference/index.js';
 import { buildModel } from '../../src/zoo/index.js';
-import { expectClose } from '../support/close.js';
+import { runUpdates, type State, updateGraph } from '../support/updates.js';
 
 describe('rates of maps', () => {
   const { model, form } = expand(buildModel('mobilenetv2', { size: 32, width: 0.35 }), { method: 'refconv' });
@@ -29,34 +26,26 @@ describe('rates of maps', () => {
 });
 
 test("a factor on a parameter's rate scales its step and neither its gradient, decay nor momentum", () => {
-  const run = (factor: number): { parameter: number[]; momentum: number[] } => {
-    const graph = new Graph('update');
-    const b = new GraphBuilder(graph, 20);
-    const value = graph.addInput('w', tensorType('float32', [2, 1]));
-    const gradient = graph.addInput('g', tensorType('float32', [2, 1]));
-    const lr = graph.addInput('lr', tensorType('float32', []));
-    const flat = flattenParameter(b, { value, initial: Tensor.float32([2, 1], [1, 2]) });
-    const updates = updateParameter(b, flat, gradient, lr, {
-      momentum: 0.5,
-      nesterov: false,
-      weightDecay: 0.25,
-      decayAll: false,
-      lrFactors: new Map([['w', factor]]),
-    });
-    for (const u of updates) graph.addOutput(u.next);
-    const feeds = new Map([
-      ['g', realTensor([2, 1], [3, -1])],
-      ['lr', realTensor([], [0.125])],
-      [updates[0].input, realTensor([2], [1, 2])],
-      [updates[1].input, realTensor([2], [4, 8])],
-    ]);
-    const [parameter, momentum] = [...evaluate(new Model(graph, 20, 9), feeds).values()];
-    return { parameter: Array.from(toNumbers(parameter)), momentum: Array.from(toNumbers(momentum)) };
+  const run = (factor: number): State[] => {
+    const graph = updateGraph(
+      { w: { dims: [2, 1], start: [1, 2] } },
+      {
+        optimizer: { kind: 'sgd', momentum: 0.5, nesterov: false },
+        weightDecay: 0.25,
+        decayAll: false,
+        lrFactors: new Map([['w', factor]]),
+      },
+    );
+    return runUpdates(graph, [0.125, 0.125], () => ({ w: [3, -1] }));
   };
-  // v = 0.5·[4, 8] + g + 0.25·p = [5.25, 3.5], and every number here is exact in binary.
+  // v = g + 0.25·p = [3.25, -0.5], then 0.5·v + g + 0.25·p, and every number here is exact in binary.
   for (const factor of [1, 0.5]) {
-    const { parameter, momentum } = run(factor);
-    expectClose(momentum, [5.25, 3.5], { absolute: 0 });
-    expectClose(parameter, [1 - 0.125 * factor * 5.25, 2 - 0.125 * factor * 3.5], { absolute: 0 });
+    const [first, second] = run(factor);
+    expect(first.get('w/momentum')).toEqual([3.25, -0.5]);
+    const p = [1 - 0.125 * factor * 3.25, 2 + 0.125 * factor * 0.5];
+    expect(first.get('w/parameter')).toEqual(p);
+    const v = [0.5 * 3.25 + 3 + 0.25 * p[0], -0.25 - 1 + 0.25 * p[1]];
+    expect(second.get('w/momentum')).toEqual(v);
+    expect(second.get('w/parameter')).toEqual(p.map((x, i) => x - 0.125 * factor * v[i]));
   }
 });

@@ -64,11 +64,10 @@ async function step(
 ): Promise<TrainStep> {
   const prepared = await prepareTraining(model, { batch, image: [2, side, side], engine });
   return buildTrainStep(prepared, {
-    momentum: 0.9,
-    nesterov: false,
+    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
     weightDecay: 0,
     decayAll: false,
-    labelSmoothing: 0,
+    loss: { kind: 'cross-entropy', labelSmoothing: 0 },
     bn,
   });
 }

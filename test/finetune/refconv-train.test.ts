@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { withWeights } from '../../src/finetune/run/workbench.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
+import { isWeight } from '../../src/finetune/step/state.js';
 import { loadModel, type Model, Tensor } from '../../src/onnx/index.js';
 import { constantOf, expand, frozenHashes, fuse, readForm } from '../../src/reparam/index.js';
 import { createEngine, type Engine, type StepSession } from '../../src/runtime/index.js';
@@ -47,11 +48,10 @@ describe('refocusing for ten steps against PyTorch', () => {
       const [batch, ...image] = info.input_shape;
       const prepared = await prepareTraining(training, { batch, image, engine });
       const step = buildTrainStep(prepared, {
-        momentum: info.optimizer.momentum,
-        nesterov: false,
+        optimizer: { kind: 'sgd', momentum: info.optimizer.momentum, nesterov: false },
         weightDecay: info.optimizer.weight_decay,
         decayAll: true,
-        labelSmoothing: 0,
+        loss: { kind: 'cross-entropy', labelSmoothing: 0 },
         bn: 'train',
         probes: true,
       });
@@ -129,7 +129,7 @@ async function stateOf(training: Model, step: TrainStep, session: StepSession): 
   const weights = new Map<string, Tensor>();
   for (const s of step.state) {
     const tensor = state.get(s.input);
-    if (tensor && s.kind !== 'momentum') weights.set(s.name, tensor.with({ dims: s.dims }));
+    if (tensor && isWeight(s)) weights.set(s.name, tensor.with({ dims: s.dims }));
   }
   return withWeights(training, weights);
 }
@@ -147,7 +147,7 @@ function checkState(
   const values = new Map([...model.graph.initializers].map((v) => [v.name, v]));
   let compared = 0;
   for (const s of step.state) {
-    if (s.kind === 'momentum') continue;
+    if (!isWeight(s)) continue;
     const value = values.get(s.name);
     const got = value && constantOf(value)?.typed();
     if (!(got instanceof Float32Array)) throw new Error(s.name);

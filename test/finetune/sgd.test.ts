@@ -1,8 +1,6 @@
 import { describe, test } from 'vitest';
-import { sgd } from '../../src/finetune/optim/sgd.js';
-import { Graph, GraphBuilder, Model, tensorType } from '../../src/onnx/index.js';
-import { evaluate, realTensor, toNumbers } from '../../src/runtime/reference/index.js';
 import { expectClose } from '../support/close.js';
+import { runUpdates, updateGraph } from '../support/updates.js';
 
 interface Setting {
   readonly momentum: number;
@@ -38,34 +36,13 @@ function torchRule(steps: number, { momentum, nesterov, weightDecay }: Setting):
 }
 
 /** The emitted update, run step by step by the float64 interpreter. */
-function emitted(steps: number, setting: Setting): number[] {
-  const graph = new Graph('sgd');
-  const vector = tensorType('float32', [START.length]);
-  const parameter = graph.addInput('p', vector);
-  const gradient = graph.addInput('g', vector);
-  const slot = setting.momentum === 0 ? undefined : graph.addInput('v', vector);
-  const lr = graph.addInput('lr', tensorType('float32', []));
-  const b = new GraphBuilder(graph, 20);
-  const next = sgd(b, parameter, gradient, slot, lr, setting.weightDecay, setting);
-  graph.addOutput(next.parameter);
-  if (next.momentum) graph.addOutput(next.momentum);
-  const model = new Model(graph, 20, 9);
-  const real = (dims: readonly number[], data: readonly number[]): ReturnType<typeof realTensor> =>
-    realTensor(dims, Float64Array.from(data));
-  let p = START;
-  let v = START.map(() => 0);
-  for (let t = 0; t < steps; t++) {
-    const feeds = new Map([
-      ['p', real([p.length], p)],
-      ['g', real([p.length], gradientAt(p))],
-      ['lr', real([], [LR[t]])],
-    ]);
-    if (slot) feeds.set('v', real([v.length], v));
-    const out = [...evaluate(model, feeds).values()].map((o) => Array.from(toNumbers(o)));
-    p = out[0];
-    v = out[1] ?? v;
-  }
-  return p;
+function emitted(steps: number, { weightDecay, ...sgd }: Setting): readonly number[] {
+  const options = { optimizer: { kind: 'sgd' as const, ...sgd }, weightDecay, decayAll: true };
+  const graph = updateGraph({ p: { dims: [START.length], start: START } }, options);
+  const states = runUpdates(graph, LR.slice(0, steps), (state) => ({
+    p: gradientAt(state.get('p/parameter') ?? []),
+  }));
+  return states.at(-1)?.get('p/parameter') ?? [];
 }
 
 describe('SGD by the rule of torch.optim.SGD', () => {

@@ -64,11 +64,10 @@ async function plainLogits(model: Model): Promise<Float32Array> {
 async function stepLogits(model: Model): Promise<Float32Array> {
   const prepared = await prepareTraining(model, { batch: BATCH, image: IMAGE, engine });
   const step = buildTrainStep(prepared, {
-    momentum: 0.9,
-    nesterov: false,
+    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
     weightDecay: 0,
     decayAll: false,
-    labelSmoothing: 0,
+    loss: { kind: 'cross-entropy', labelSmoothing: 0 },
     bn: 'frozen',
     preprocess: await resolvePreprocess(model, undefined),
     probes: true,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
+import { isWeight } from '../../src/finetune/step/state.js';
 import { loadModel, Tensor } from '../../src/onnx/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { type ArrayData, readSafetensors } from '../support/arrays.js';
@@ -52,11 +53,14 @@ describe('a train step against PyTorch', () => {
       const [batch, ...image] = info.input_shape;
       const prepared = await prepareTraining(model, { batch, image, engine });
       const step = buildTrainStep(prepared, {
-        momentum: info.optimizer.momentum ?? 0,
-        nesterov: info.optimizer.nesterov ?? false,
+        optimizer: {
+          kind: 'sgd',
+          momentum: info.optimizer.momentum ?? 0,
+          nesterov: info.optimizer.nesterov ?? false,
+        },
         weightDecay: info.optimizer.weight_decay ?? 0,
         decayAll: true,
-        labelSmoothing: info.loss.label_smoothing ?? 0,
+        loss: { kind: 'cross-entropy', labelSmoothing: info.loss.label_smoothing ?? 0 },
         bn: 'train',
         probes: true,
       });
@@ -96,7 +100,7 @@ describe('a train step against PyTorch', () => {
       );
       const state = await session.readState();
       for (const s of step.state) {
-        if (s.kind === 'momentum') continue;
+        if (!isWeight(s)) continue;
         const got = state.get(s.input)?.typed();
         if (!(got instanceof Float32Array)) throw new Error(s.name);
         // The README's bound for five SGD steps: float32 against float64 is at most 6e-6.

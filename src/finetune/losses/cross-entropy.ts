@@ -1,29 +1,25 @@
-import { type GraphBuilder, Tensor, type Value } from '../../onnx/index.js';
+import { Tensor, tensorType, type Value } from '../../onnx/index.js';
+import type { Judged, Loss, LossNodes } from './loss.js';
 
-export interface LossNodes {
-  /** Mean over the batch, a scalar. */
-  readonly loss: Value;
-  /** d loss / d logits, in the logits' shape. */
-  readonly gradient: Value;
-  /** How many rows have their largest logit at the label, a float scalar. */
-  readonly correct: Value;
+export interface CrossEntropyOptions {
+  /** ε, 0 ≤ ε < 1. */
+  readonly labelSmoothing: number;
 }
 
 /**
  * Softmax cross-entropy with label smoothing ε (Szegedy et al. 2016, arXiv 1512.00567), as torch.nn.CrossEntropyLoss:
  *   q = (1 − ε)·onehot(label) + ε/K,  loss = −mean_n Σ_k q·log softmax(z),  d loss/dz = (softmax(z) − q) / N.
- * Logits are shifted by their row maximum, so no exponential overflows.
- * @param logits [N,K], or [N,K,1,…], float32 (or float64: everything is computed in the logits' type)
- * @param label int32 [N], 0 ≤ label < K; another label would be no class at all, so the caller checks
- * @param smoothing ε, 0 ≤ ε < 1
+ * Logits [N,K] or [N,K,1,…] are shifted by their row maximum, so no exponential overflows. The label is int32 [N],
+ * 0 ≤ label < K; another label would be no class at all, so the caller checks.
  */
-export function crossEntropy(
-  b: GraphBuilder,
-  logits: Value,
-  label: Value,
-  shape: readonly number[],
-  smoothing: number,
-): LossNodes {
+export function crossEntropy({ labelSmoothing: smoothing }: CrossEntropyOptions): Loss {
+  return {
+    target: ([n]) => tensorType('int32', [n]),
+    emit: (judged) => emit(judged, smoothing),
+  };
+}
+
+function emit({ b, output: logits, shape, target: label }: Judged, smoothing: number): LossNodes {
   return b.scope('loss', () => {
     const [n, classes] = shape;
     const double = logits.type?.kind === 'tensor' && logits.type.dataType === 'float64';

@@ -5,7 +5,7 @@ import { fileError, writeFileAtomic } from '../../base/files.js';
 import type { Tensor } from '../../onnx/index.js';
 import type { Phase } from '../events.js';
 import type { TrainStep } from '../step/build.js';
-import type { StateTensor } from '../step/state.js';
+import { isWeight, type StateTensor } from '../step/state.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 
 /** Where a phase stands: its state after `step` steps, and what a report needs of the steps before. */
@@ -26,7 +26,7 @@ const FORMAT = 'reparam-checkpoint-1';
 
 /** What a checkpoint calls a state tensor: the initializer's name, and what it is of it. No layout, no step graph. */
 function keyOf(s: StateTensor): string {
-  return s.kind === 'momentum' ? `${s.name}/momentum` : s.name;
+  return isWeight(s) ? s.name : `${s.name}/${s.kind}`;
 }
 
 export function checkpointPath(folder: string, phase: Phase): string {

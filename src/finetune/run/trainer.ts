@@ -6,6 +6,7 @@ import type { Listener, Phase } from '../events.js';
 import type { OptimOptions } from '../options.js';
 import { learningRate } from '../schedule.js';
 import type { TrainStep } from '../step/build.js';
+import { isWeight } from '../step/state.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 
 export interface TrainPhase {
@@ -89,7 +90,7 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
     const weights = new Map<string, Tensor>();
     for (const s of step.state) {
       const tensor = state.get(s.input);
-      if (tensor && s.kind !== 'momentum') weights.set(s.name, tensor.with({ dims: s.dims }));
+      if (tensor && isWeight(s)) weights.set(s.name, tensor.with({ dims: s.dims }));
     }
     return { weights, milliseconds: progress.milliseconds, skipped: [...progress.skipped] };
   } finally {

@@ -11,6 +11,7 @@ import { normalize } from '../step/input.js';
 import { onlyInput, prepareTraining } from '../step/prepare.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
 import { checkClasses, chooseAugment } from './resolve.js';
+import { stepOptions } from './step-options.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
 
 export interface WorkbenchInit {
@@ -77,7 +78,7 @@ export class Workbench {
     const { engine, options, preprocess, sets } = this.init;
     const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
     checkClasses(sets.train, prepared.classes, preprocess);
-    return buildTrainStep(prepared, { ...options, preprocess, lrFactors });
+    return buildTrainStep(prepared, { ...stepOptions(options), preprocess, lrFactors });
   }
 
   /**

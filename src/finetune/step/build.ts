@@ -10,18 +10,19 @@ import {
 import { inferNode } from '../../onnx/infer/index.js';
 import { differentiate } from '../autodiff/differentiate.js';
 import { isInternal } from '../autodiff/internal.js';
-import { crossEntropy } from '../losses/cross-entropy.js';
+import type { LossOptions } from '../losses/table.js';
 import { lower } from '../lowering/lower.js';
 import { portable } from '../lowering/portable/index.js';
 import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
 import { pixelInput } from './input.js';
-import { flattenParameter, type UpdateOptions, updateParameter } from './parameters.js';
+import { objective, staticShape } from './objective.js';
+import { flatGradients, flattenParameter } from './parameters.js';
 import type { Prepared } from './prepare.js';
 import type { StateTensor, StateUpdate } from './state.js';
+import { type UpdateOptions, updateParameters } from './update.js';
 
 export interface TrainStepOptions extends UpdateOptions {
-  /** ε of the cross-entropy. */
-  readonly labelSmoothing: number;
+  readonly loss: LossOptions;
   readonly bn: 'train' | 'frozen';
   /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
   readonly preprocess?: Preprocess;
@@ -57,34 +58,36 @@ export interface TrainStep {
  * @throws UnsupportedError naming the node that cannot be trained through, before anything runs
  */
 export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): TrainStep {
-  const { model, batch, logits } = prepared;
+  const { model, batch } = prepared;
   const { graph } = model;
   const b = new GraphBuilder(graph, model.opset, { infer: inferStatic });
   const image = options.preprocess
-    ? pixelInput(b, prepared.input, shapeOf(prepared.input), options.preprocess)
+    ? pixelInput(b, prepared.input, staticShape(prepared.input), options.preprocess)
     : prepared.input;
   const parameters = prepared.parameters.map((p) => flattenParameter(b, p));
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
-  const label = graph.addInput(graph.uniqueName('label'), tensorType('int32', [batch]));
+  const { label, loss, correct, seeds } = objective(b, prepared, options.loss);
   const lr = graph.addInput(graph.uniqueName('lr'), tensorType('float32', []));
-  const { loss, gradient, correct } = crossEntropy(b, logits, label, shapeOf(logits), options.labelSmoothing);
 
   const probedInput = options.probes && !options.preprocess ? image : undefined;
-  const wanted = [...parameters.map((p) => p.shaped), ...(probedInput ? [probedInput] : [])];
-  const gradients = differentiate(b, new Map([[logits, gradient]]), wanted);
+  const wanted = new Set(parameters.flatMap((p) => p.gradientOf ?? []));
+  if (probedInput) wanted.add(probedInput);
+  const found = differentiate(b, seeds, [...wanted]);
   const gradientOf = (v: Value): Value => {
-    const found = gradients.get(v);
-    if (!found) throw new Error(`no gradient for '${v.name}'`);
-    return found;
+    const gradient = found.get(v);
+    if (!gradient) throw new Error(`no gradient for '${v.name}'`);
+    return gradient;
   };
+  const gradients = flatGradients(b, parameters, gradientOf);
   const updates: StateUpdate[] = [
-    ...parameters.flatMap((p) => updateParameter(b, p, gradientOf(p.shaped), lr, options)),
+    ...updateParameters(b, gradients, lr, options),
     ...statistics.map(statisticUpdate),
   ];
   const probes = new Map<string, Value>();
-  if (options.probes) probes.set('logits', logits);
+  if (options.probes) probes.set('logits', prepared.logits);
   if (probedInput) probes.set(probedInput.name, gradientOf(probedInput));
-  if (options.probes) for (const p of parameters) probes.set(p.name, gradientOf(p.shaped));
+  if (options.probes)
+    for (const p of parameters) if (p.gradientOf) probes.set(p.name, gradientOf(p.gradientOf));
 
   setOutputs(b, [loss, correct, ...updates.map((u) => u.next)], probes);
   lower(b, portable);
@@ -117,11 +120,6 @@ function setOutputs(b: GraphBuilder, outputs: readonly Value[], probes: Readonly
   while (graph.outputs.length > 0) graph.removeOutput(graph.outputs[0]);
   for (const v of outputs) graph.addOutput(v);
   for (const [name, v] of probes) graph.addOutput(b.op('Identity', [v], {}, { name: `probe/${name}` }));
-}
-
-function shapeOf(value: Value): readonly number[] {
-  if (!value.shape) throw new Error(`the shape of '${value.name}' is not known`);
-  return value.shape;
 }
 
 /** Types of emitted nodes; internal operators bring their own. */

@@ -1,72 +1,63 @@
-import { type GraphBuilder, Tensor, tensorType, type Value } from '../../onnx/index.js';
-import { type SgdOptions, sgd } from '../optim/sgd.js';
+import type { GraphBuilder, Value } from '../../onnx/index.js';
 import type { Parameter } from './prepare.js';
-import type { StateUpdate } from './state.js';
+import { type StateInput, stateInput } from './state.js';
 
 /**
- * A parameter as the step graph holds it. The optimizer works on 1-D tensors: element-wise kernels broadcast a scalar
- * over trailing axes of 1 one element at a time.
+ * A parameter as the step graph holds it. Gradient transforms and optimizers work on 1-D tensors: element-wise kernels
+ * broadcast a scalar over trailing axes of 1 one element at a time.
  */
 export interface FlatParameter {
   /** Of the initializer. */
   readonly name: string;
   /** The 1-D graph input. */
-  readonly flat: Value;
-  /** What the network reads. */
-  readonly shaped: Value;
-  readonly initial: Tensor;
+  readonly state: StateInput;
+  /**
+   * The value whose gradient is this parameter's: what the network reads of it, or a value that changes with it in such
+   * a way that the optimizer takes that gradient for its own. Undefined: the gradient is 0.
+   */
+  readonly gradientOf: Value | undefined;
+  /** Whether weight decay is for it although {@link UpdateOptions.decayAll} is off. */
+  readonly decays: boolean;
+  /**
+   * The squared norm of its gradient (1-D) as it counts in the global norm, a scalar. Default: the sum of squares.
+   */
+  readonly squaredNorm?: (b: GraphBuilder, gradient: Value) => Value;
 }
 
 /** Gives a parameter a 1-D graph input, reshaped where the network reads it. */
 export function flattenParameter(b: GraphBuilder, { value, initial }: Parameter): FlatParameter {
   const { graph } = b;
-  const name = value.name;
+  const { name } = value;
+  const { dims, size } = initial;
   const first = graph.nodes[0];
-  const flat = graph.addInput(graph.uniqueName(`${name}/parameter`), tensorType('float32', [initial.size]));
+  const state = stateInput(b, { name, kind: 'parameter', dims, initial: initial.with({ dims: [size] }) });
   const shaped = b.at(first ? { before: first } : 'end', () =>
-    b.scope(name, () => b.op('Reshape', [flat, b.i64(initial.dims)], {}, { name: 'shaped' })),
+    b.scope(name, () => b.op('Reshape', [state.value, b.i64(dims)], {}, { name: 'shaped' })),
   );
   graph.replaceUses(value, shaped);
   graph.removeInput(value);
-  return { name, flat, shaped, initial };
+  return { name, state, gradientOf: shaped, decays: dims.length > 1 };
 }
 
-export interface UpdateOptions extends SgdOptions {
-  readonly weightDecay: number;
-  /** Weight decay also on rank-1 parameters (BatchNormalization scale and bias, biases). */
-  readonly decayAll: boolean;
-  /** Factors on the learning rate, by initializer name; 1 where there is none. */
-  readonly lrFactors?: ReadonlyMap<string, number>;
+/** A parameter and its gradient as gradient transforms hand it on: 1-D, as long as the parameter. */
+export interface Gradient {
+  readonly parameter: FlatParameter;
+  readonly value: Value;
 }
 
-/** The optimizer's step for one parameter: the parameter, and with momentum its slot (from 0). */
-export function updateParameter(
+/** The gradients in the layout of the optimizer; zeros for a parameter that has none. */
+export function flatGradients(
   b: GraphBuilder,
-  { name, flat, initial }: FlatParameter,
-  gradient: Value,
-  lr: Value,
-  options: UpdateOptions,
-): StateUpdate[] {
-  const { graph } = b;
-  const { dims, size } = initial;
-  return b.scope(name, () => {
-    const flatGradient = b.op('Reshape', [gradient, b.i64([size])], {}, { name: 'grad' });
-    const slot =
-      options.momentum === 0
-        ? undefined
-        : graph.addInput(graph.uniqueName(`${name}/momentum`), tensorType('float32', [size]));
-    const decay = options.decayAll || dims.length > 1 ? options.weightDecay : 0;
-    const factor = options.lrFactors?.get(name) ?? 1;
-    const rate = factor === 1 ? lr : b.op('Mul', [lr, b.f32(factor)], {}, { name: 'lr' });
-    const next = sgd(b, flat, flatGradient, slot, rate, decay, options);
-    const start = initial.with({ dims: [size] });
-    const updates: StateUpdate[] = [
-      { name, kind: 'parameter', dims, input: flat.name, initial: start, next: next.parameter },
-    ];
-    if (slot && next.momentum) {
-      const zeros = Tensor.float32([size], new Float32Array(size));
-      updates.push({ name, kind: 'momentum', dims, input: slot.name, initial: zeros, next: next.momentum });
-    }
-    return updates;
+  parameters: readonly FlatParameter[],
+  gradientOf: (v: Value) => Value,
+): Gradient[] {
+  return parameters.map((parameter) => {
+    const size = parameter.state.initial.dims[0];
+    const value = b.scope(parameter.name, () =>
+      parameter.gradientOf
+        ? b.op('Reshape', [gradientOf(parameter.gradientOf), b.i64([size])], {}, { name: 'grad' })
+        : b.f32(new Float32Array(size)),
+    );
+    return { parameter, value };
   });
 }

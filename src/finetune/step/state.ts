@@ -1,18 +1,47 @@
-import type { Tensor, Value } from '../../onnx/index.js';
+import { type GraphBuilder, type Tensor, tensorType, type Value } from '../../onnx/index.js';
 import type { StateBinding } from '../../runtime/engine.js';
+import type { SlotKind } from '../optim/optimizer.js';
+
+/** What a state tensor is of the thing it is named after: the trained value itself, or what a step keeps about it. */
+export type StateKind = 'parameter' | 'running' | SlotKind;
 
 /** A tensor that a step takes and gives back changed. */
 export interface StateTensor extends StateBinding {
   /** The initializer of the model this state belongs to. */
   readonly name: string;
-  readonly kind: 'parameter' | 'momentum' | 'running';
-  /** Dims of the initializer; in the step graph parameters and momentum are 1-D. */
+  readonly kind: StateKind;
+  /** Dims of the initializer; in the step graph parameters and their slots are 1-D. */
   readonly dims: readonly number[];
   readonly initial: Tensor;
+}
+
+/** Whether it stands in the trained model: a parameter or a running statistic. */
+export function isWeight({ kind }: Pick<StateTensor, 'kind'>): boolean {
+  return kind === 'parameter' || kind === 'running';
 }
 
 /** A state tensor while the graph is built: outputs get their names last. */
 export interface StateUpdate extends Omit<StateTensor, 'output'> {
   /** Its value after the step. */
   readonly next: Value;
+}
+
+/** State that the graph has an input for, and no next value yet. */
+export interface StateInput extends Omit<StateTensor, 'output'> {
+  readonly value: Value;
+}
+
+/** Gives a state tensor its graph input, in the dims of `initial`. */
+export function stateInput(
+  b: GraphBuilder,
+  { name, kind, dims, initial }: Pick<StateTensor, 'name' | 'kind' | 'dims' | 'initial'>,
+): StateInput {
+  const type = tensorType(initial.dataType, initial.dims);
+  const value = b.graph.addInput(b.graph.uniqueName(`${name}/${kind}`), type);
+  return { name, kind, dims, initial, input: value.name, value };
+}
+
+/** The state with its value after the step. */
+export function updated({ value: _, ...state }: StateInput, next: Value): StateUpdate {
+  return { ...state, next };
 }

@@ -1,0 +1,13 @@
+import type { StepContext, UpdateRule } from './optimizer.js';
+import { type SgdOptions, sgd } from './sgd.js';
+
+/** Which optimizer, and what it takes besides the learning rate and the weight decay. */
+export type OptimizerOptions = { readonly kind: 'sgd' } & SgdOptions;
+
+/** What one step does for all parameters together; returns the rule for each of them. */
+export function beginUpdate(options: OptimizerOptions, context: StepContext): UpdateRule {
+  switch (options.kind) {
+    case 'sgd':
+      return sgd(options, context);
+  }
+}

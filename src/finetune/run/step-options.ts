@@ -1,0 +1,20 @@
+import type { OptimOptions } from '../options.js';
+import type { TrainStepOptions } from '../step/build.js';
+
+/** What a run's options say about its step graph. */
+export function stepOptions({
+  momentum,
+  nesterov,
+  weightDecay,
+  decayAll,
+  labelSmoothing,
+  bn,
+}: OptimOptions): Pick<TrainStepOptions, 'optimizer' | 'weightDecay' | 'decayAll' | 'loss' | 'bn'> {
+  return {
+    optimizer: { kind: 'sgd', momentum, nesterov },
+    weightDecay,
+    decayAll,
+    loss: { kind: 'cross-entropy', labelSmoothing },
+    bn,
+  };
+}

@@ -1,0 +1,27 @@
+import type { GraphBuilder, Value } from '../../onnx/index.js';
+import { type LossOptions, lossOf } from '../losses/table.js';
+import type { Prepared } from './prepare.js';
+
+/** What a step minimizes. */
+export interface Objective {
+  /** The new graph input. */
+  readonly label: Value;
+  readonly loss: Value;
+  readonly correct: Value;
+  /** The gradient of the loss by each output that it judges. */
+  readonly seeds: ReadonlyMap<Value, Value>;
+}
+
+/** Puts the label input and the loss at the end of the forward graph. */
+export function objective(b: GraphBuilder, { logits }: Prepared, options: LossOptions): Objective {
+  const loss = lossOf(options);
+  const shape = staticShape(logits);
+  const label = b.graph.addInput(b.graph.uniqueName('label'), loss.target(shape));
+  const { gradient, ...nodes } = loss.emit({ b, output: logits, shape, target: label });
+  return { label, ...nodes, seeds: new Map([[logits, gradient]]) };
+}
+
+export function staticShape(value: Value): readonly number[] {
+  if (!value.shape) throw new Error(`the shape of '${value.name}' is not known`);
+  return value.shape;
+}
