@@ -8,8 +8,8 @@
  * kernel moves at most with the same η: about 1 to 20 for dense convolutions (c = 1), thousands for depthwise ones with
  * large kernels (c = C).
  */
-import { sizeOf } from '../../onnx/index.js';
-import { type RefConvShape, refConvTransform } from './refconv.js';
+import { gram } from './gram.js';
+import type { RefConvShape } from './refconv.js';
 
 /** Power iterations; K is small and positive, and a few per cent are enough for a learning rate. */
 const ITERATIONS = 60;
@@ -40,34 +40,6 @@ function tapsPerElement({ kernel, mapKernel }: RefConvShape): number[] {
     return Array.from({ length: k }, (_, i) => Math.min(k - 1, i + half) - Math.max(0, i - half) + 1);
   });
   return perAxis.reduce<number[]>((all, axis) => all.flatMap((a) => axis.map((b) => a * b)), [1]);
-}
-
-/** K = UᵀU of one group, [k²·k²]. U's rows are the kernels shifted by each tap of the map. */
-export function gram(kernels: Float64Array, shape: RefConvShape): Float64Array {
-  const area = sizeOf(shape.kernel);
-  const taps = sizeOf(shape.mapKernel);
-  const k = new Float64Array(area * area);
-  // One kernel as a transform of its own: a one-hot map then gives the kernel plus one row of U.
-  const single: RefConvShape = {
-    ...shape,
-    n: 1,
-    groups: 1,
-    channels: 1,
-    mapDims: [1, 1, ...shape.mapKernel],
-  };
-  for (let at = 0; at < kernels.length; at += area) {
-    const kernel = kernels.subarray(at, at + area);
-    for (let t = 0; t < taps; t++) {
-      const oneHot = new Float64Array(taps);
-      oneHot[t] = 1;
-      const row = refConvTransform(kernel, oneHot, single).map((v, i) => v - kernel[i]);
-      for (let i = 0; i < area; i++) {
-        if (row[i] === 0) continue;
-        for (let j = 0; j < area; j++) k[i * area + j] += row[i] * row[j];
-      }
-    }
-  }
-  return k;
 }
 
 function largestEigenvalue(k: Float64Array, size: number): number {

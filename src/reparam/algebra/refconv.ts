@@ -8,12 +8,12 @@
  *
  *     n = C_out · C_in / g      (the number of k…-kernels)          G = C_in · C_out / g²          n/G = g.
  *
- * Depthwise: g = C, G = 1, every kernel sees all others. Dense: g = 1, each kernel has a map of its own. Other forms
- * of the same transform (the Gram form) belong beside this file.
+ * Depthwise: g = C, G = 1, every kernel sees all others. Dense: g = 1, each kernel has a map of its own. gram.ts has the
+ * same transform with a smaller state.
  */
+import { sizeOf } from '../../onnx/index.js';
 
 /** Sizes of the transform of one kernel. */
-import { sizeOf } from '../../onnx/index.js';
 export interface RefConvShape {
   /** Number of k…-kernels, the channels of the view. */
   readonly n: number;
@@ -59,13 +59,26 @@ export function refConvShape(
  * @param map W_r, [n, n/G, mh, mw]
  */
 export function refConvTransform(base: Float64Array, map: Float64Array, shape: RefConvShape): Float64Array {
+  return addTransformed(Float64Array.from(base), base, map, shape);
+}
+
+/** W_t − W_b in float64: the convolution of the kernels with the map alone. */
+export function refConvDelta(base: Float64Array, map: Float64Array, shape: RefConvShape): Float64Array {
+  return addTransformed(new Float64Array(base.length), base, map, shape);
+}
+
+function addTransformed(
+  result: Float64Array,
+  base: Float64Array,
+  map: Float64Array,
+  shape: RefConvShape,
+): Float64Array {
   const { n, channels } = shape;
   const [kh, kw] = twoAxes(shape.kernel);
   const [mh, mw] = twoAxes(shape.mapKernel);
   const ph = mh >> 1;
   const pw = mw >> 1;
   const area = kh * kw;
-  const result = Float64Array.from(base);
   for (let o = 0; o < n; o++) {
     const first = o - (o % channels);
     for (let j = 0; j < channels; j++) {

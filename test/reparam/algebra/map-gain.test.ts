@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { randomFor } from '../../../src/base/random.js';
-import { gram, mapGain } from '../../../src/reparam/algebra/map-gain.js';
+import { gram } from '../../../src/reparam/algebra/gram.js';
+import { mapGain } from '../../../src/reparam/algebra/map-gain.js';
 import { refConvShape, refConvTransform } from '../../../src/reparam/algebra/refconv.js';
 
 const cases: readonly { name: string; dims: readonly number[]; groups: number; map: readonly number[] }[] = [
