@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { UnsupportedError } from '../../src/base/errors.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { emitInternal, isInternal } from '../../src/finetune/autodiff/internal.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import { portable } from '../../src/finetune/lowering/portable/index.js';
-import { Graph, GraphBuilder, Model, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
+import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
 import { inferNode } from '../../src/onnx/infer/index.js';
 import { evaluate } from '../../src/runtime/reference/index.js';
 
@@ -23,12 +23,15 @@ function start(inputs: Record<string, readonly number[]>): {
   return { b, model: new Model(graph, 20, 9), v };
 }
 
+/** A seed of ones. */
+function ones(b: GraphBuilder, y: Value): Value {
+  const dims = y.shape ?? [];
+  return b.constant(Tensor.float32(dims, new Float32Array(sizeOf(dims)).fill(1)));
+}
+
 /** Gradient of Σ y by x, evaluated in float64. */
 function gradient(b: GraphBuilder, model: Model, y: Value, x: Value, data: readonly number[]): number[] {
-  const seed = b.constant(
-    Tensor.float32(y.shape ?? [], new Float32Array((y.shape ?? []).reduce((n, d) => n * d, 1)).fill(1)),
-  );
-  const g = differentiate(b, new Map([[y, seed]]), [x]).get(x);
+  const g = differentiate(b, new Map([[y, ones(b, y)]]), [x]).get(x);
   if (!g) throw new Error('no gradient');
   model.graph.addOutput(b.op('Identity', [g]));
   lower(b, portable);
@@ -76,6 +79,36 @@ describe('what is emitted', () => {
     expect(model.graph.nodes.map((n) => n.opType)).toEqual(['Conv', 'ConvWeightGrad']);
   });
 
+  test('a frozen stem costs nothing', () => {
+    const { b, model, v } = start({ x: [2, 3, 8, 8], frozen: [4, 3, 3, 3], head: [5, 4, 1, 1] });
+    const stem = b.op('MaxPool', [b.op('Relu', [b.op('Conv', [v.x, v.frozen])])], { kernel_shape: [2, 2] });
+    const scores = b.op('Conv', [stem, v.head], {}, { name: 'scores' });
+    const y = b.op('GlobalAveragePool', [scores]);
+    const forward = model.graph.nodes.length;
+    differentiate(b, new Map([[y, ones(b, y)]]), [v.head]);
+    const emitted = model.graph.nodes.slice(forward).map((n) => n.opType);
+    expect(emitted).toEqual(['Mul', 'Expand', 'ConvWeightGrad']);
+  });
+
+  test('a gradient does not go into branches that hold nothing wanted', () => {
+    const { b, model, v } = start({ x: [2, 3], w: [3, 3], frozen: [3, 3] });
+    const y = b.op('Mul', [b.op('MatMul', [v.x, v.w]), b.op('Exp', [b.op('MatMul', [v.x, v.frozen])])]);
+    const forward = model.graph.nodes.length;
+    differentiate(b, new Map([[y, ones(b, y)]]), [v.w]);
+    expect(model.graph.nodes.slice(forward).map((n) => n.opType)).toEqual(['Mul', 'Transpose', 'MatMul']);
+  });
+
+  test('a sum of several gradients says of how many', () => {
+    const { b, model, v } = start({ x: [2] });
+    const h = b.op('Exp', [v.x], {}, { name: 'h' });
+    const y = ['Tanh', 'Neg', 'Sigmoid', 'Sqrt']
+      .map((op) => b.op(op, [h]))
+      .reduce((p, q) => b.op('Add', [p, q]));
+    differentiate(b, new Map([[y, ones(b, y)]]), [v.x]);
+    const sums = model.graph.nodes.filter((n) => n.name.startsWith('h_grad/sum'));
+    expect(sums.map((n) => n.name)).toEqual(['h_grad/sum2', 'h_grad/sum3', 'h_grad/sum4']);
+  });
+
   test('names follow the forward node', () => {
     const { b, model, v } = start({ x: [2, 3] });
     const y = b.op('Tanh', [v.x], {}, { name: 'head' });
@@ -84,21 +117,80 @@ describe('what is emitted', () => {
   });
 });
 
+describe('several outputs', () => {
+  test('Split: parts that the loss does not read count as zero', () => {
+    const { b, model, v } = start({ x: [6] });
+    const [, second] = b.ops('Split', [v.x, b.i64([1, 2, 3])], { axis: 0 }, { outputs: 3 });
+    expect(gradient(b, model, b.op('Mul', [second, second]), v.x, [1, 2, 3, 4, 5, 6])).toEqual([
+      0, 4, 6, 0, 0, 0,
+    ]);
+  });
+
+  test('an output that has no gradient of its own is refused, naming it', () => {
+    const { b, v } = start({ x: [2, 3, 4, 4], gamma: [3], beta: [3] });
+    const like = [v.x.type, v.gamma.type, v.gamma.type];
+    const [, mean] = emitInternal(b, 'BatchNormTrain', [v.x, v.gamma, v.beta], like);
+    expect(() => differentiate(b, new Map([[mean, ones(b, mean)]]), [v.x])).toThrow(
+      /BatchNormTrain.*its output .* is on the way to the loss/,
+    );
+  });
+});
+
 describe('refusals, before anything runs', () => {
+  const refused = (
+    emit: (b: GraphBuilder, v: Record<string, Value>) => Value,
+    message: RegExp,
+    inputs: Record<string, readonly number[]> = { x: [2, 3] },
+  ): void => {
+    const { b, model, v } = start(inputs);
+    const y = emit(b, v);
+    y.type = tensorType('float32', y.shape ?? [2, 3]);
+    const seed = ones(b, y);
+    const nodes = model.graph.nodes.length;
+    const call = (): unknown => differentiate(b, new Map([[y, seed]]), Object.values(v));
+    expect(call).toThrow(UnsupportedError);
+    expect(call).toThrow(message);
+    expect(model.graph.nodes.length, 'nothing was emitted').toBe(nodes);
+  };
+
   test('an operator without a rule, naming the node and the operators that have one', () => {
-    const { b, v } = start({ x: [2, 3] });
-    const y = b.op('Einsum', [v.x], { equation: 'ij->ji' }, { name: 'twist' });
-    const seed = b.constant(Tensor.float32([3, 2], new Float32Array(6)));
-    expect(() => differentiate(b, new Map([[y, seed]]), [v.x])).toThrow(UnsupportedError);
-    expect(() => differentiate(b, new Map([[y, seed]]), [v.x])).toThrow(/Einsum 'twist'.*\n.*Conv.*Relu/s);
+    refused(
+      (b, v) => b.op('Hardmax', [v.x], {}, { name: 'pick' }),
+      /Hardmax 'pick': no gradient rule for this operator\n.*Conv.*Relu.*Split/s,
+    );
+  });
+
+  test('all of them in one message', () => {
+    refused((b, v) => {
+      let y = v.x;
+      for (let i = 0; i < 7; i++) y = b.op('Hardmax', [y], {}, { name: `pick${i}` });
+      const odd = b.node('Odd', [y], {}, { domain: 'com.example', name: 'odd' });
+      odd.outputs[0].type = v.x.type;
+      return odd.output();
+    }, /Hardmax 'pick0', .*'pick4' and 2 more: .*; nor through com.example.Odd 'odd': .*domain 'com.example'/);
+  });
+
+  test('control flow', () => {
+    refused(
+      (b, v) => b.op('Scan', [v.x], { num_scan_inputs: 1 }, { name: 'over rows' }),
+      /Scan 'over rows': no gradient through control flow.*\n.*traced/s,
+    );
+  });
+
+  test('a quantized network', () => {
+    refused((b, v) => {
+      const q = b.op('QuantizeLinear', [v.x, b.f32(0.1)], {}, { name: 'quantize' });
+      q.type = tensorType('float32', [2, 3]);
+      return b.op('DequantizeLinear', [q, b.f32(0.1)], {}, { name: 'dequantize' });
+    }, /QuantizeLinear 'quantize', .*quantized.*\n.*float32 model/s);
   });
 
   test('a trainable tensor that the loss does not depend on', () => {
     const { b, v } = start({ x: [2], lonely: [3] });
     const y = b.op('Exp', [v.x]);
-    const seed = b.constant(Tensor.float32([2], [1, 1]));
-    expect(() => differentiate(b, new Map([[y, seed]]), [v.x, v.lonely])).toThrow(
-      /does not depend.*'lonely'/,
+    b.op('Neg', [v.lonely], {}, { name: 'aside' });
+    expect(() => differentiate(b, new Map([[y, ones(b, y)]]), [v.x, v.lonely])).toThrow(
+      /does not depend.*'lonely' of Neg 'aside'/,
     );
   });
 

@@ -1,81 +1,66 @@
 import { UnsupportedError } from '../../base/errors.js';
 import type { GraphBuilder, Node, Value } from '../../onnx/index.js';
-import { isInternal } from './internal.js';
-import type { GradientContext, GradientRule } from './rule.js';
+import { checkReached } from './reached.js';
+import type { Gradients, RuleContext } from './rule.js';
 import { sumTo } from './rules/sums.js';
-import { CONSTANT_OPS, GRADIENT_RULES, INTERNAL_GRADIENT_RULES } from './table.js';
+import { isConstantOp, refuseNodes, ruleOf } from './support.js';
 
 /**
  * Reverse-mode differentiation over the IR: emits, at the end of the graph, the gradient of a scalar by each wanted value.
  *
  * The walker finds what lies between the wanted values and the seeds, calls one rule per node in reverse order, adds the
- * gradients of a value with several readers, sums broadcast axes, and checks each gradient's shape and dtype.
+ * gradients of a value with several readers, sums broadcast axes, and checks each gradient's shape and dtype. What no
+ * wanted value leads to, a frozen stem say, and what leads to no seed costs nothing.
  *
  * @param seeds gradients of the scalar by some values, e.g. d loss / d logits
  * @param wanted float values with static shapes
- * @throws UnsupportedError naming the node, before anything runs, when an operator on the way has no gradient rule, or
- *   when a wanted value does not reach a seed
+ * @throws UnsupportedError before anything is emitted: naming the nodes when an operator on the way has no gradient rule,
+ *   or the wanted values that do not reach a seed
  */
 export function differentiate(
   b: GraphBuilder,
   seeds: ReadonlyMap<Value, Value>,
   wanted: readonly Value[],
 ): Map<Value, Value> {
-  const forward = [...b.graph.nodes];
-  const active = reachableFrom(forward, wanted);
-  const gradients = new Map<Value, Value>();
-  for (const [value, gradient] of seeds) accumulate(b, gradients, value, gradient);
-  for (let i = forward.length - 1; i >= 0; i--) {
-    const node = forward[i];
-    if (!node.inputs.some((v) => v && active.has(v))) continue;
-    const dy = gradients.get(node.outputs[0]);
-    const second = node.outputs.findIndex((o, k) => k > 0 && gradients.has(o));
-    if (second > 0)
-      throw refuse(
+  const active = reachableFrom(b.graph.nodes, wanted);
+  const path = pathBack(b.graph.nodes, seeds, active);
+  refuseNodes(path);
+  checkReached(wanted, (v) => seeds.has(v) || v.uses.some((u) => path.has(u.node)));
+  const sums = new Sums(b);
+  for (const [value, gradient] of seeds) sums.add(value, gradient);
+  for (const node of [...path].reverse()) {
+    const dys = node.outputs.map((o) => sums.of(o));
+    if (dys.every((dy) => dy === undefined)) continue;
+    const results = b.scope(`${node.name || node.outputs[0].name}_grad`, () =>
+      applyRule(node, dys, {
+        b,
         node,
-        `its output '${node.outputs[second].name}' is on the way to the loss, and has no rule`,
-      );
-    if (!dy) continue;
-    const rule = ruleOf(node);
-    if (!rule) continue;
-    const context: GradientContext = {
-      b,
-      node,
-      dy,
-      needs: (index) => {
-        const v = node.inputs[index];
-        return v !== undefined && active.has(v);
-      },
-      shape: (v) => shapeOf(node, v),
-    };
-    const results = b.scope(`${node.name || node.outputs[0].name}_grad`, () => rule(context));
+        needs: (index) => {
+          const v = node.inputs[index];
+          return v !== undefined && active.has(v);
+        },
+        shape: (v) => shapeOf(node, v),
+      }),
+    );
     results.forEach((gradient, index) => {
       const input = node.inputs[index];
       if (!gradient || !input || !active.has(input)) return;
       const to = shapeOf(node, input);
       const reduced = sumTo(b, gradient, shapeOf(node, gradient), to);
       checkGradient(node, input, reduced, to);
-      accumulate(b, gradients, input, reduced);
+      sums.add(input, reduced);
     });
   }
-  const missing = wanted.filter((v) => !gradients.has(v));
-  if (missing.length > 0)
-    throw new UnsupportedError({
-      problem: `the loss does not depend on ${missing.length} trainable tensor${missing.length > 1 ? 's' : ''}: ${missing
-        .slice(0, 5)
-        .map((v) => `'${v.name}'`)
-        .join(', ')}${missing.length > 5 ? ', …' : ''}`,
-      expected: 'every trainable tensor on a path to the loss',
-      hint: 'remove the unused layers, or exclude them from training',
-    });
-  return gradients;
+  // A rule may have no gradient for an input that lies on the way.
+  checkReached(wanted, (v) => sums.of(v) !== undefined);
+  return sums.all;
 }
 
 /** Float values that depend on a wanted one. */
 function reachableFrom(nodes: readonly Node[], wanted: readonly Value[]): Set<Value> {
   const active = new Set(wanted);
   for (const node of nodes) {
-    if (!isInternal(node) && CONSTANT_OPS.has(node.opType)) continue;
+    if (isConstantOp(node)) continue;
     if (!node.inputs.some((v) => v && active.has(v))) continue;
     for (const o of node.outputs)
       if (o.type?.kind !== 'tensor' || o.type.dataType.startsWith('float')) active.add(o);
@@ -83,19 +68,36 @@ function reachableFrom(nodes: readonly Node[], wanted: readonly Value[]): Set<Va
   return active;
 }
 
-function ruleOf(node: Node): GradientRule | undefined {
-  if (isInternal(node)) return INTERNAL_GRADIENT_RULES.get(node.opType);
-  if (node.domain === '' && CONSTANT_OPS.has(node.opType)) return undefined;
-  const rule = node.domain === '' ? GRADIENT_RULES.get(node.opType) : undefined;
-  if (!rule) throw refuse(node, 'no gradient rule for this operator');
-  return rule;
+/** The nodes between active values and the seeds, in the graph's order. */
+function pathBack(
+  nodes: readonly Node[],
+  seeds: ReadonlyMap<Value, Value>,
+  active: ReadonlySet<Value>,
+): Set<Node> {
+  const reached = new Set(seeds.keys());
+  const path: Node[] = [];
+  for (const node of [...nodes].reverse()) {
+    if (!node.outputs.some((o) => reached.has(o) && active.has(o))) continue;
+    const inputs = node.inputs.filter((v) => v !== undefined && active.has(v));
+    if (inputs.length === 0) continue;
+    path.push(node);
+    for (const v of inputs) if (v) reached.add(v);
+  }
+  return new Set(path.reverse());
 }
 
-function refuse(node: Node, why: string): UnsupportedError {
-  return new UnsupportedError({
-    problem: `cannot train through ${node.describe()}: ${why}`,
-    hint: `operators with a gradient: ${[...GRADIENT_RULES.keys()].join(', ')}`,
-  });
+function applyRule(node: Node, dys: readonly (Value | undefined)[], context: RuleContext): Gradients {
+  const rule = ruleOf(node);
+  if (!rule) throw new Error(`${node.describe()} has no gradient rule`);
+  if (rule.outputs === 'several') return rule.apply({ ...context, dys });
+  const [dy, ...others] = dys;
+  const other = others.findIndex((g) => g !== undefined) + 1;
+  if (other > 0)
+    throw new UnsupportedError({
+      problem: `cannot train through ${node.describe()}: its output '${node.outputs[other].name}' is on the way to the loss`,
+      expected: `'${node.outputs[0].name}' alone, its output with a gradient`,
+    });
+  return dy ? rule.apply({ ...context, dy }) : [];
 }
 
 function shapeOf(node: Node, value: Value): readonly number[] {
@@ -109,12 +111,35 @@ function shapeOf(node: Node, value: Value): readonly number[] {
   return shape;
 }
 
-function accumulate(b: GraphBuilder, gradients: Map<Value, Value>, value: Value, gradient: Value): void {
-  const before = gradients.get(value);
-  gradients.set(
-    value,
-    before ? b.op('Add', [before, gradient], {}, { name: `${value.name}_grad/sum` }) : gradient,
-  );
+/**
+ * Gradients by value. Those of a value with several readers are added as they come, so that only two are alive at once;
+ * the sum of k of them is named `<value>_grad/sum<k>`.
+ */
+class Sums {
+  readonly #b: GraphBuilder;
+  readonly #sums = new Map<Value, { readonly gradient: Value; readonly count: number }>();
+
+  constructor(b: GraphBuilder) {
+    this.#b = b;
+  }
+
+  get all(): Map<Value, Value> {
+    return new Map(Array.from(this.#sums, ([value, { gradient }]) => [value, gradient]));
+  }
+
+  of(value: Value): Value | undefined {
+    return this.#sums.get(value)?.gradient;
+  }
+
+  add(value: Value, gradient: Value): void {
+    const before = this.#sums.get(value);
+    const count = (before?.count ?? 0) + 1;
+    const name = `${value.name}_grad/sum${count}`;
+    this.#sums.set(value, {
+      gradient: before ? this.#b.op('Add', [before.gradient, gradient], {}, { name }) : gradient,
+      count,
+    });
+  }
 }
 
 function checkGradient(node: Node, input: Value, gradient: Value, expected: readonly number[]): void {

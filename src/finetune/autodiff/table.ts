@@ -1,4 +1,4 @@
-import type { GradientRule } from './rule.js';
+import type { GradientRule, OutputsRule } from './rule.js';
 import {
   clipGradient,
   hardSigmoidGradient,
@@ -38,6 +38,7 @@ import {
   padGradient,
   reshapeGradient,
   sliceGradient,
+  splitGradient,
   transposeGradient,
 } from './rules/shape.js';
 
@@ -85,6 +86,15 @@ const rules = {
 
 export const GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Map<string, GradientRule>(
   Object.entries(rules),
+);
+
+/** Rules of the operators with several outputs that can be on the way to the loss. */
+const outputsRules = {
+  Split: splitGradient,
+} satisfies Record<string, OutputsRule>;
+
+export const OUTPUTS_RULES: ReadonlyMap<string, OutputsRule> = new Map<string, OutputsRule>(
+  Object.entries(outputsRules),
 );
 
 /** Rules of the internal operators that stand in the forward graph. */

@@ -8,9 +8,7 @@
  */
 import { UnsupportedError } from '../../../base/errors.js';
 import type { GraphBuilder, Value } from '../../../onnx/index.js';
-import type { GradientContext } from '../rule.js';
-
-type Gradients = readonly (Value | undefined)[];
+import type { GradientContext, Gradients, OutputsContext } from '../rule.js';
 
 export function reshapeGradient({ b, node, dy, shape }: GradientContext): Gradients {
   return [b.op('Reshape', [dy, b.i64(shape(node.input(0)))])];
@@ -50,6 +48,16 @@ export function concatGradient({ b, node, dy, shape, needs }: GradientContext): 
     at += shape(node.input(i))[axis];
     return needs(i) ? b.op('Slice', [dy, b.i64([from]), b.i64([at]), b.i64([axis])]) : undefined;
   });
+}
+
+export function splitGradient({ b, node, dys, shape }: OutputsContext): Gradients {
+  const rank = shape(node.input(0)).length;
+  const axis = (node.int('axis', 0) + rank) % rank;
+  const parts = dys.map((dy, i) => {
+    const dims = shape(node.output(i));
+    return dy ?? b.op('Expand', [b.f32(0), b.i64(dims)], {}, { name: 'unused' });
+  });
+  return [parts.length === 1 ? parts[0] : b.op('Concat', parts, { axis })];
 }
 
 interface SliceAxis {
