@@ -22,6 +22,14 @@ import {
  * | ClipGrad | dY, Y | dX = dY where min < Y < max, else 0 (torch's hardtanh; `min`, `max` may be absent) |
  * | MaxPoolGrad | dY, X, Y | dX; a tie goes to the first maximum of the window, row by row, as in PyTorch |
  * | AveragePoolGrad | dY | dX, of `shape` |
+ * | RefocusKernel | W_b [O,C/g,k…] (constant), W_r [n,n/G,m…] | W_t [O,C/g,k…] = W_b + R·U; `group` G, `channels` n/G |
+ * | RefocusMapGrad | W_b, dW_t | dW_r = dW_t·Uᵀ, of `shape` [n,n/G,m…]; `group`, `channels` |
+ * | GramKernel | W_b, P₀ [O,C/g,k…] (constant), Z [O,C/g,k…], α [1], K [G,k²,k²] (constant) | W_t [O,C/g,k…] = W_b + α·P₀ + Z·K |
+ *
+ * The last three are RefConv (src/reparam/algebra: refconv.ts explicit, gram.ts the Gram form). Kernels are n = O·C/g
+ * rows of k² values in the order of W_b, n/G rows to a group. W_b is frozen and gets no gradient. GramKernel has no
+ * gradient rule, because it needs none: by definition of the form Z is trained with the gradient of W_t itself, not
+ * times K, and α with 0.
  */
 export const INTERNAL_DOMAIN = 'reparam.train';
 
@@ -34,6 +42,9 @@ export const INTERNAL_OPS = [
   'ClipGrad',
   'MaxPoolGrad',
   'AveragePoolGrad',
+  'RefocusKernel',
+  'RefocusMapGrad',
+  'GramKernel',
 ] as const;
 
 export type InternalOp = (typeof INTERNAL_OPS)[number];

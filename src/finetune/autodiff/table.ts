@@ -30,6 +30,7 @@ import {
   reduceMeanGradient,
   reduceSumGradient,
 } from './rules/pool.js';
+import { refocusKernelGradient } from './rules/refocus.js';
 import {
   castGradient,
   concatGradient,
@@ -100,6 +101,7 @@ export const OUTPUTS_RULES: ReadonlyMap<string, OutputsRule> = new Map<string, O
 /** Rules of the internal operators that stand in the forward graph. */
 export const INTERNAL_GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Map([
   ['BatchNormTrain', batchNormTrainGradient],
+  ['RefocusKernel', refocusKernelGradient],
 ]);
 
 /** Operators through which no gradient flows: their output does not change, or changes in steps, with their input. */

@@ -74,16 +74,20 @@ function reverseAndSwap(b: GraphBuilder, w: Value, wShape: readonly number[], gr
 }
 
 export function convWeightGrad(c: LoweringContext): readonly Value[] {
-  const { node, shape } = c;
-  const g = geometryOf(node);
-  const [dy, x] = [node.input(0), node.input(1)];
+  const { node } = c;
+  return [weightGradient(c, geometryOf(node), node.input(0), node.input(1))];
+}
+
+/** dW [O,C/g,k…] of a convolution from dY [N,O,…] and X [N,C,…]. */
+export function weightGradient(c: LoweringContext, g: ConvGeometry, dy: Value, x: Value): Value {
+  const { shape } = c;
   const [n, o, ...out] = shape(dy);
   const [, channels, ...spatial] = shape(x);
   const sizes: Sizes = { n, o, channels, out, spatial, pixels: sizeOf(out), taps: sizeOf(g.kernel_shape) };
-  if (g.group === channels && o === channels && channels > 1) return [depthwise(c, g, sizes, dy, x)];
+  if (g.group === channels && o === channels && channels > 1) return depthwise(c, g, sizes, dy, x);
   const plain = sizes.taps === 1 && g.pads.every((p) => p === 0) && g.strides.every((s) => s === 1);
-  if (plain && g.group === 1 && sizes.pixels >= PER_IMAGE_PIXELS) return [perImage(c, g, sizes, dy, x)];
-  return [perTap(c, g, sizes, dy, x)];
+  if (plain && g.group === 1 && sizes.pixels >= PER_IMAGE_PIXELS) return perImage(c, g, sizes, dy, x);
+  return perTap(c, g, sizes, dy, x);
 }
 
 interface Sizes {

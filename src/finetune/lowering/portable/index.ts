@@ -3,6 +3,7 @@ import { clipGrad, reluGrad } from './activation.js';
 import { convInputGrad, convWeightGrad } from './conv.js';
 import { batchNormTrain, batchNormTrainGrad } from './norm.js';
 import { averagePoolGrad, maxPoolGrad } from './pool.js';
+import { gramKernel, refocusKernel, refocusMapGrad } from './refocus.js';
 
 /**
  * Standard operators of opset 20, NCHW: runs on every provider that has them. (The blocked lowering, in the runtime's
@@ -17,4 +18,7 @@ export const portable: LoweringTable = {
   ClipGrad: clipGrad,
   MaxPoolGrad: maxPoolGrad,
   AveragePoolGrad: averagePoolGrad,
+  RefocusKernel: refocusKernel,
+  RefocusMapGrad: refocusMapGrad,
+  GramKernel: gramKernel,
 };
