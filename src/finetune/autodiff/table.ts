@@ -31,15 +31,17 @@ import {
   reduceSumGradient,
 } from './rules/pool.js';
 import { refocusKernelGradient } from './rules/refocus.js';
+import { gatherGradient, padGradient, sliceGradient } from './rules/select.js';
 import {
   castGradient,
   concatGradient,
+  depthToSpaceGradient,
   expandGradient,
   identityGradient,
-  padGradient,
   reshapeGradient,
-  sliceGradient,
+  spaceToDepthGradient,
   splitGradient,
+  tileGradient,
   transposeGradient,
 } from './rules/shape.js';
 
@@ -52,11 +54,13 @@ const rules = {
   Clip: clipGradient,
   Concat: concatGradient,
   Conv: convGradient,
+  DepthToSpace: depthToSpaceGradient,
   Div: divGradient,
   Dropout: identityGradient,
   Exp: expGradient,
   Expand: expandGradient,
   Flatten: reshapeGradient,
+  Gather: gatherGradient,
   Gemm: gemmGradient,
   GlobalAveragePool: globalAveragePoolGradient,
   HardSigmoid: hardSigmoidGradient,
@@ -76,11 +80,13 @@ const rules = {
   Sigmoid: sigmoidGradient,
   Slice: sliceGradient,
   Softmax: softmaxGradient,
+  SpaceToDepth: spaceToDepthGradient,
   Sqrt: sqrtGradient,
   Squeeze: reshapeGradient,
   Sub: subGradient,
   Sum: sumGradient,
   Tanh: tanhGradient,
+  Tile: tileGradient,
   Transpose: transposeGradient,
   Unsqueeze: reshapeGradient,
 } satisfies Record<string, GradientRule>;

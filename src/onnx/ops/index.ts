@@ -6,6 +6,7 @@ export * from './constant.js';
 export * from './conv.js';
 export * from './layout.js';
 export * from './norm.js';
+export { padSources } from './pad-sources.js';
 export * from './pool.js';
 export * from './resize.js';
 export { NEWEST_OPSET, type OperatorSchema, schemaHistory, schemaOf } from './schemas.js';

@@ -2,13 +2,15 @@
  * Operators that move elements: the gradient moves them back.
  *   Reshape, Flatten, Squeeze, Unsqueeze: reshape dY to X's shape.   Transpose: the inverse permutation.
  *   Identity, Dropout (inference), Cast between float types: dY.   Concat: slices of dY.
- *   Slice: dY set into zeros (steps of 1 pad, others interleave zeros first; negative steps are refused).
- *   Pad (constant): dY cut back, with the added border's gradient dropped; negative pads become zeros again.
- *   Expand: dY summed to X's shape by the walker.   Split: the parts' gradients joined, zeros for unused parts.
+ *   Split: the parts' gradients joined, zeros for parts that the loss does not read.
+ *   Expand: dY summed to X's shape by the walker.   Tile: dY summed over the copies.
+ *   SpaceToDepth: DepthToSpace (DCR).   DepthToSpace: the inverse of its permutation, written out (the WebGPU provider
+ *   has no SpaceToDepth).
  */
-import { UnsupportedError } from '../../../base/errors.js';
-import type { GraphBuilder, Value } from '../../../onnx/index.js';
+import { concatAxis, depthToSpaceAttributes, transposePerm } from '../../../onnx/index.js';
+import { constantInts } from '../constants.js';
 import type { GradientContext, Gradients, OutputsContext } from '../rule.js';
+import { sumOver } from './sums.js';
 
 export function reshapeGradient({ b, node, dy, shape }: GradientContext): Gradients {
   return [b.op('Reshape', [dy, b.i64(shape(node.input(0)))])];
@@ -16,7 +18,7 @@ export function reshapeGradient({ b, node, dy, shape }: GradientContext): Gradie
 
 export function transposeGradient({ b, node, dy, shape }: GradientContext): Gradients {
   const rank = shape(node.input(0)).length;
-  const perm = node.ints('perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  const perm = transposePerm(node, rank);
   const inverse = perm.map((_, i) => perm.indexOf(i));
   return [b.op('Transpose', [dy], { perm: inverse })];
 }
@@ -41,7 +43,7 @@ export function castGradient({ b, node, dy, shape }: GradientContext): Gradients
 
 export function concatGradient({ b, node, dy, shape, needs }: GradientContext): Gradients {
   const rank = shape(node.output()).length;
-  const axis = (node.int('axis', 0) + rank) % rank;
+  const axis = concatAxis(node, rank);
   let at = 0;
   return node.inputs.map((_, i) => {
     const from = at;
@@ -60,87 +62,32 @@ export function splitGradient({ b, node, dys, shape }: OutputsContext): Gradient
   return [parts.length === 1 ? parts[0] : b.op('Concat', parts, { axis })];
 }
 
-interface SliceAxis {
-  readonly axis: number;
-  readonly start: number;
-  readonly step: number;
-}
-
-/** The constant elements of an int input. */
-function constants(c: GradientContext, index: number): number[] | undefined {
-  const value = c.node.inputs[index];
-  if (!value) return undefined;
-  const tensor = value.constant;
-  if (!tensor)
-    throw new UnsupportedError({
-      problem: `${c.node.describe()}: input '${value.name}' is computed`,
-      expected: 'a constant, so that the gradient has a fixed shape',
-      hint: 'export the model with fixed shapes, or with constant folding',
-    });
-  return Array.from<bigint | number, number>(tensor.typed(), Number);
-}
-
-export function sliceGradient(c: GradientContext): Gradients {
-  const { b, node, dy } = c;
-  const xShape = c.shape(node.input(0));
-  const starts = constants(c, 1) ?? [];
-  const axes = constants(c, 3) ?? starts.map((_, i) => i);
-  const steps = constants(c, 4) ?? starts.map(() => 1);
-  const slices: SliceAxis[] = starts.map((s, i) => {
-    const axis = (axes[i] + xShape.length) % xShape.length;
-    const size = xShape[axis];
-    return { axis, start: Math.min(Math.max(s < 0 ? s + size : s, 0), size), step: steps[i] };
+export function tileGradient(c: GradientContext): Gradients {
+  const { b, dy } = c;
+  const dims = c.shape(c.node.input(0));
+  const repeats = constantInts(c, 1);
+  // [r·d] of each repeated axis → [r, d], and Σ over r.
+  const split: number[] = [];
+  const copies: number[] = [];
+  dims.forEach((d, i) => {
+    if (repeats[i] !== 1) {
+      copies.push(split.length);
+      split.push(repeats[i]);
+    }
+    split.push(d);
   });
-  const negative = slices.find((s) => s.step < 0);
-  if (negative)
-    throw new UnsupportedError({
-      problem: `${node.describe()}: no gradient for a step of ${negative.step}`,
-      expected: 'positive steps',
-    });
-  let gradient = dy;
-  const shape = [...c.shape(node.output())];
-  for (const { axis, start, step } of slices) {
-    gradient = spreadAxis(b, gradient, shape, axis, step);
-    shape[axis] = (shape[axis] - 1) * step + 1;
-    const before = start;
-    const after = xShape[axis] - start - shape[axis];
-    if (before === 0 && after === 0) continue;
-    const pads = shape
-      .map((_, i) => (i === axis ? before : 0))
-      .concat(shape.map((_, i) => (i === axis ? after : 0)));
-    gradient = b.op('Pad', [gradient, b.i64(pads)]);
-    shape[axis] = xShape[axis];
-  }
-  return [gradient];
+  return [copies.length === 0 ? dy : sumOver(b, b.op('Reshape', [dy, b.i64(split)]), copies)];
 }
 
-/** Puts `step − 1` zeros between the elements of an axis: [… n …] → [… (n−1)·step + 1 …]. */
-function spreadAxis(b: GraphBuilder, v: Value, shape: readonly number[], axis: number, step: number): Value {
-  if (step === 1) return v;
-  // [a, n, rest] → [a, n, 1, rest] → pad to [a, n, step, rest] → [a, n·step, rest] → without the tail of the last.
-  const split = [...shape.slice(0, axis + 1), 1, ...shape.slice(axis + 1)];
-  const pads = split.map(() => 0).concat(split.map((_, i) => (i === axis + 1 ? step - 1 : 0)));
-  const padded = b.op('Pad', [b.op('Reshape', [v, b.i64(split)]), b.i64(pads)]);
-  const merged = shape.map((d, i) => (i === axis ? d * step : d));
-  const joined = b.op('Reshape', [padded, b.i64(merged)]);
-  return b.op('Slice', [joined, b.i64([0]), b.i64([(shape[axis] - 1) * step + 1]), b.i64([axis])]);
+export function depthToSpaceGradient({ b, node, dy, shape }: GradientContext): Gradients {
+  const { blockSize: s, mode } = depthToSpaceAttributes(node);
+  const [n, c, h, w] = shape(node.input(0));
+  // dY [N, C/s², h·s, w·s] as [N, C/s², h, s, w, s]; the two block axes go in front of the channels (DCR) or behind.
+  const blocks = b.op('Reshape', [dy, b.i64([n, c / (s * s), h, s, w, s])]);
+  const perm = mode === 'DCR' ? [0, 3, 5, 1, 2, 4] : [0, 1, 3, 5, 2, 4];
+  return [b.op('Reshape', [b.op('Transpose', [blocks], { perm }), b.i64([n, c, h, w])])];
 }
 
-export function padGradient(c: GradientContext): Gradients {
-  const { b, node, dy } = c;
-  const mode = node.string('mode', 'constant');
-  if (mode !== 'constant')
-    throw new UnsupportedError({
-      problem: `${node.describe()}: no gradient for mode ${mode}`,
-      expected: 'constant',
-    });
-  const xShape = c.shape(node.input(0));
-  const given = constants(c, 1) ?? [];
-  const axes = (constants(c, 3) ?? xShape.map((_, i) => i)).map((a) => (a + xShape.length) % xShape.length);
-  const pads = new Array<number>(2 * xShape.length).fill(0);
-  axes.forEach((axis, i) => {
-    pads[axis] = -given[i];
-    pads[axis + xShape.length] = -given[i + axes.length];
-  });
-  return [b.op('Pad', [dy, b.i64(pads)]), undefined];
+export function spaceToDepthGradient({ b, node, dy }: GradientContext): Gradients {
+  return [b.op('DepthToSpace', [dy], { blocksize: depthToSpaceAttributes(node).blockSize })];
 }

@@ -1,26 +1,8 @@
-/**
- * Pad: each output position reads position o − begin; outside the input it is the constant, the mirrored position
- * (reflect, the edge not repeated), the edge, or the position modulo the length (wrap). Negative pads crop first.
- */
-import { type PadMode, padAttributes } from '../../../onnx/index.js';
+/** Pad: each output position reads the input where `padSources` says, or the constant. */
+import { padAttributes, padSources } from '../../../onnx/index.js';
 import type { Call, RefRule } from '../call.js';
 import { stridesOf } from '../strides.js';
 import { checkedSize, produce, sameKind } from '../tensor.js';
-
-type Source = (position: number, length: number) => number;
-
-/** A position outside [0, length) as one inside, or −1 for the constant. */
-const SOURCES = {
-  constant: () => -1,
-  edge: (p, length) => Math.min(length - 1, Math.max(0, p)),
-  reflect: (p, length) => {
-    if (length === 1) return 0;
-    const period = 2 * (length - 1);
-    const at = ((p % period) + period) % period;
-    return at < length ? at : period - at;
-  },
-  wrap: (p, length) => ((p % length) + length) % length,
-} satisfies Record<PadMode, Source>;
 
 export const pad: RefRule = (call) => {
   const x = call.input(0);
@@ -39,16 +21,7 @@ export const pad: RefRule = (call) => {
       call.fail('pads', `elements to take from on axis ${d}`, 'none');
   }
   checkedSize(dims);
-  // Where negative pads crop, the mirrored or repeated part is what is left.
-  const tables = dims.map((n, d) => {
-    const first = Math.max(0, -begin[d]);
-    const length = x.dims[d] - cut[d];
-    return Int32Array.from({ length: n }, (_, o) => {
-      const p = o - Math.max(0, begin[d]);
-      const at = p >= 0 && p < length ? p : SOURCES[mode](p, length);
-      return at < 0 ? -1 : first + at;
-    });
-  });
+  const tables = x.dims.map((n, d) => padSources(mode, n, begin[d], end[d]));
   const strides = stridesOf(x.dims);
   const outStrides = stridesOf(dims);
   const fill = constantOf(call);
