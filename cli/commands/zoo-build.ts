@@ -1,5 +1,5 @@
 import { command } from '../command.js';
-import { integer, number, oneOf } from '../flags.js';
+import { integer, number, oneOf, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { output } from '../shared-flags.js';
 
@@ -37,14 +37,27 @@ export const zooBuild = command({
     },
     shortcut: {
       kind: oneOf('A', 'B'),
-      describe: 'ResNets: pad channels with zeros, or project by a convolution [default: A]',
+      describe: 'CIFAR ResNets: pad channels with zeros, or project by a convolution [default: A]',
       maybe: true,
+      group,
+    },
+    variant: {
+      kind: oneOf('v1', 'v1.5'),
+      describe:
+        'ImageNet ResNets from 50 layers: stride in the first 1x1 or in the 3x3 convolution [default: v1.5]',
+      maybe: true,
+      group,
+    },
+    zeroGamma: {
+      kind: toggle,
+      describe: 'ImageNet ResNets: the last BatchNormalization scale of each block starts at 0',
+      default: false,
       group,
     },
     seed: { kind: integer(0), describe: 'Seed of the weights', default: 0, group },
   },
   examples: [['zoo build mobilenetv2 --width 0.5 -o net.onnx', 'half the channels, random weights']],
-  run: async ({ arch, out, width, size, classes, stem, shortcut, seed }) => {
+  run: async ({ arch, out, width, size, classes, stem, shortcut, variant, zeroGamma, seed }) => {
     const { buildModel, findEntry } = await import('../../src/zoo/index.js');
     const { countModel, saveModel } = await import('../../src/onnx/index.js');
     const { count, short } = await import('../../src/report/format.js');
@@ -55,6 +68,8 @@ export const zooBuild = command({
       ...(classes !== undefined && { classes }),
       ...(stem !== undefined && { stem }),
       ...(shortcut !== undefined && { shortcut }),
+      ...(variant !== undefined && { variant }),
+      ...(zeroGamma && { zeroGamma }),
     });
     await saveModel(model, out);
     const { parameters, multAdds } = countModel(model);

@@ -12,8 +12,12 @@ export interface ZooOptions {
   readonly seed?: number;
   /** Strides of the first layers: as published for ImageNet, or for 32-pixel images. */
   readonly stem?: 'imagenet' | 'cifar';
-  /** Shortcut of a ResNet stage's first block: A pads channels with zeros, B projects by a 1x1 convolution. */
+  /** Shortcut of a CIFAR ResNet stage's first block: A pads channels with zeros, B projects by a 1x1 convolution. */
   readonly shortcut?: 'A' | 'B';
+  /** Stride of a ResNet stage's first bottleneck: in its first 1x1 convolution (v1, as published) or in its 3x3 (v1.5). */
+  readonly variant?: 'v1' | 'v1.5';
+  /** The last BatchNormalization scale of each residual block starts at 0 instead of 1. */
+  readonly zeroGamma?: boolean;
 }
 
 export interface Paper {

@@ -4,4 +4,6 @@ export * from './cifar-resnet.js';
 export * from './entry.js';
 export * from './metadata.js';
 export * from './mobilenetv2.js';
+export * from './mobilenetv3.js';
 export * from './registry.js';
+export * from './resnet.js';

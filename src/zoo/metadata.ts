@@ -15,6 +15,8 @@ const provenanceSchema = z.object({
   seed: z.number().int(),
   stem: z.enum(['imagenet', 'cifar']).optional(),
   shortcut: z.enum(['A', 'B']).optional(),
+  variant: z.enum(['v1', 'v1.5']).optional(),
+  zeroGamma: z.boolean().optional(),
 });
 
 /** What a zoo model was built from; the same values build it again. */

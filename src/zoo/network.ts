@@ -1,5 +1,5 @@
 import { PREPROCESS_KEY, type Preprocess } from '../base/preprocess.js';
-import { Graph, GraphBuilder, Model, tensorType, type Value } from '../onnx/index.js';
+import { Graph, GraphBuilder, Model, type OpOptions, tensorType, type Value } from '../onnx/index.js';
 import { filled, type Init, initialWeight } from './init.js';
 import { type Provenance, TRAINED_KEY, ZOO_KEY } from './metadata.js';
 
@@ -7,6 +7,9 @@ import { type Provenance, TRAINED_KEY, ZOO_KEY } from './metadata.js';
 const OPSET = 17;
 const IR_VERSION = 8;
 const BN_EPSILON = 1e-5;
+
+/** torch's Hardsigmoid: x / 6 + 1 / 2, cut to 0..1. */
+const HARD_SIGMOID = { alpha: { float: 1 / 6 }, beta: { float: 0.5 } } as const;
 
 export interface ConvInit {
   readonly in: number;
@@ -17,13 +20,31 @@ export interface ConvInit {
   /** Zeros on each side; default: (kernel - 1) / 2. */
   readonly padding?: number;
   readonly groups?: number;
+  /** Adds a bias that starts at 0. Default: none. */
+  readonly bias?: boolean;
+  readonly init: Init;
+}
+
+export interface BatchNormInit {
+  /** Default: 1e-5. */
+  readonly epsilon?: number;
+  /** Share of a running statistic that a training step keeps (1 − PyTorch's momentum). Default: ONNX's, 0.9. */
+  readonly momentum?: number;
+  /** First value of γ. Default: 1. */
+  readonly scale?: number;
+}
+
+export interface LinearInit {
+  readonly in: number;
+  readonly out: number;
   readonly init: Init;
 }
 
 /**
  * Builds a classifier's inference graph, NCHW, layer by layer. Nodes bear the PyTorch module path of their layer and
  * initializers the PyTorch parameter name (`<path>.weight`), so that name maps of checkpoints stay trivial.
- * BatchNormalization is in inference form, as initialized: mean 0, variance 1, scale 1, bias 0. Dropout is left out.
+ * BatchNormalization is in inference form, as initialized: mean 0, variance 1, scale 1 unless said otherwise, bias 0.
+ * Dropout is left out.
  */
 export class Network {
   readonly builder: GraphBuilder;
@@ -38,15 +59,16 @@ export class Network {
     this.#seed = seed;
   }
 
-  /** Convolution without bias. x: [N, in, H, W] */
+  /** x: [N, in, H, W] */
   conv(path: string, x: Value, layer: ConvInit): Value {
     const { kernel, stride = 1, padding = (kernel - 1) / 2, groups = 1 } = layer;
     const name = `${path}.weight`;
     const dims = [layer.out, layer.in / groups, kernel, kernel];
     const weight = this.builder.constant(initialWeight(layer.init, dims, this.#seed, name), name);
+    const bias = layer.bias ? [this.builder.constant(filled([layer.out], 0), `${path}.bias`)] : [];
     return this.builder.op(
       'Conv',
-      [x, weight],
+      [x, weight, ...bias],
       {
         dilations: [1, 1],
         group: groups,
@@ -59,19 +81,20 @@ export class Network {
   }
 
   /** Per-channel normalization by running statistics. x: [N, channels, H, W] */
-  batchNorm(path: string, x: Value, channels: number): Value {
+  batchNorm(path: string, x: Value, channels: number, init: BatchNormInit = {}): Value {
+    const { epsilon = BN_EPSILON, momentum, scale = 1 } = init;
     const parameter = (suffix: string, value: number) =>
       this.builder.constant(filled([channels], value), `${path}.${suffix}`);
     return this.builder.op(
       'BatchNormalization',
       [
         x,
-        parameter('weight', 1),
+        parameter('weight', scale),
         parameter('bias', 0),
         parameter('running_mean', 0),
         parameter('running_var', 1),
       ],
-      { epsilon: { float: BN_EPSILON } },
+      { epsilon: { float: epsilon }, ...(momentum !== undefined && { momentum: { float: momentum } }) },
       { name: path },
     );
   }
@@ -85,31 +108,70 @@ export class Network {
     return this.builder.op('Clip', [x, this.builder.f32(0), this.builder.f32(6)], {}, { name: path });
   }
 
+  /** x · hardSigmoid(x) */
+  hardSwish(path: string, x: Value): Value {
+    return this.builder.op('HardSwish', [x], {}, { name: path });
+  }
+
+  /** min(max(x / 6 + 1 / 2, 0), 1) */
+  hardSigmoid(path: string, x: Value): Value {
+    return this.builder.op('HardSigmoid', [x], HARD_SIGMOID, { name: path });
+  }
+
+  /** Maximum of each window; padding never wins. x: [N, C, H, W] */
+  maxPool(path: string, x: Value, window: { kernel: number; stride: number; padding: number }): Value {
+    const { kernel, stride, padding } = window;
+    return this.builder.op(
+      'MaxPool',
+      [x],
+      {
+        kernel_shape: [kernel, kernel],
+        pads: [padding, padding, padding, padding],
+        strides: [stride, stride],
+      },
+      { name: path },
+    );
+  }
+
   add(path: string, a: Value, b: Value): Value {
     return this.builder.op('Add', [a, b], {}, { name: path });
   }
 
-  /** Mean over height and width. [N, C, H, W] → [N, C] */
-  globalAverage(x: Value): Value {
-    const pooled = this.builder.op('GlobalAveragePool', [x], {}, { name: 'avgpool' });
-    return this.builder.op('Flatten', [pooled], { axis: 1 }, { name: 'flatten' });
+  mul(path: string, a: Value, b: Value): Value {
+    return this.builder.op('Mul', [a, b], {}, { name: path });
   }
 
-  /** The classifier: x·Wᵀ + b, output `logits`. [N, in] → [N, classes]; W [classes, in], b starts at 0. */
+  /** Mean over height and width. [N, C, H, W] → [N, C, 1, 1] */
+  averagePool(path: string, x: Value): Value {
+    return this.builder.op('GlobalAveragePool', [x], {}, { name: path });
+  }
+
+  /** Mean over height and width. [N, C, H, W] → [N, C] */
+  globalAverage(x: Value): Value {
+    return this.builder.op('Flatten', [this.averagePool('avgpool', x)], { axis: 1 }, { name: 'flatten' });
+  }
+
+  /** x·Wᵀ + b. [N, in] → [N, out]; W [out, in], b starts at 0. */
+  linear(path: string, x: Value, layer: LinearInit): Value {
+    return this.#gemm(path, x, layer, {});
+  }
+
+  /** The classifier: {@link linear}, output `logits` [N, classes]. */
   logits(path: string, x: Value, layer: { readonly in: number; readonly classes: number; init: Init }): void {
+    const { classes: out, ...rest } = layer;
+    this.builder.graph.addOutput(this.#gemm(path, x, { ...rest, out }, { outputs: ['logits'] }));
+  }
+
+  #gemm(path: string, x: Value, layer: LinearInit, options: OpOptions): Value {
     const name = `${path}.weight`;
-    const weight = initialWeight(layer.init, [layer.classes, layer.in], this.#seed, name);
-    const y = this.builder.op(
+    const weight = initialWeight(layer.init, [layer.out, layer.in], this.#seed, name);
+    const bias = filled([layer.out], 0);
+    return this.builder.op(
       'Gemm',
-      [
-        x,
-        this.builder.constant(weight, name),
-        this.builder.constant(filled([layer.classes], 0), `${path}.bias`),
-      ],
+      [x, this.builder.constant(weight, name), this.builder.constant(bias, `${path}.bias`)],
       { transB: 1 },
-      { name: path, outputs: ['logits'] },
+      { name: path, ...options },
     );
-    this.builder.graph.addOutput(y);
   }
 
   /** The finished model, with its preprocessing and where it comes from. */

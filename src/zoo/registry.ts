@@ -4,9 +4,11 @@ import type { Model } from '../onnx/index.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
+import { MOBILENETV3S } from './mobilenetv3.js';
+import { RESNETS } from './resnet.js';
 
 /** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
-export const ZOO: readonly ZooEntry[] = [MOBILENETV2, ...CIFAR_RESNETS];
+export const ZOO: readonly ZooEntry[] = [MOBILENETV2, ...MOBILENETV3S, ...CIFAR_RESNETS, ...RESNETS];
 
 /** The entry of this name; case, hyphens and underscores do not count (`MobileNet_V2`). @throws UsageError */
 export function findEntry(name: string): ZooEntry {

@@ -1,14 +1,34 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { countModel, type ModelCount } from '../../src/onnx/count.js';
-import { buildModel, ZOO, type ZooOptions } from '../../src/zoo/index.js';
+import type { Model } from '../../src/onnx/index.js';
+import { buildModel, findEntry, ZOO, type ZooOptions } from '../../src/zoo/index.js';
 
-const counts = new Map<string, ModelCount>();
+interface Facts {
+  readonly count: ModelCount;
+  /** `name dims` of each weight, sorted: an order that has nothing to do with the graph's. */
+  readonly weights: readonly string[];
+}
 
-function count(name: string, options: ZooOptions = {}): ModelCount {
-  const key = `${name} ${JSON.stringify(options)}`;
-  const known = counts.get(key) ?? countModel(buildModel(name, options));
-  counts.set(key, known);
-  return known;
+const known = new Map<string, Facts>();
+
+/** Large networks take seconds to fill with random numbers: each is built once. */
+function facts(name: string, options: ZooOptions = {}): Facts {
+  const key = `${findEntry(name).name} ${JSON.stringify(options)}`;
+  const found = known.get(key) ?? factsOf(buildModel(name, options));
+  known.set(key, found);
+  return found;
+}
+
+function factsOf(model: Model): Facts {
+  const weights = [...model.graph.initializers]
+    .filter((v) => !v.name.startsWith('const/'))
+    .map((v) => `${v.name} ${v.initializer?.dims.join('x')}`);
+  return { count: countModel(model), weights: weights.sort() };
+}
+
+function count(name: string, options?: ZooOptions): ModelCount {
+  return facts(name, options).count;
 }
 
 /** Digits behind the point of a figure as it was printed. */
@@ -53,4 +73,42 @@ test('mult-adds of MobileNetV2 grow with the area, except in the classifier', ()
   const at224 = count('mobilenetv2').multAdds - fc;
   const at448 = count('mobilenetv2', { size: 448 }).multAdds - fc;
   expect(at448).toBe(4 * at224);
+});
+
+/**
+ * Recorded from torchvision 0.28.0: numel of the parameters; output numel × weights per output, summed over every Conv2d and
+ * Linear by forward hooks; of the state dict (without num_batches_tracked) the number of entries and the first 16 digits of
+ * the SHA-256 of its lines `name dims` (`fc.weight 1000x512`), sorted and joined by line breaks.
+ */
+test.each([
+  ['resnet18', 11_689_512, 1_814_073_344, 102, 'bd0b28d3209a171d'],
+  ['resnet34', 21_797_672, 3_663_761_408, 182, '3527dbbb4ac82262'],
+  ['resnet50', 25_557_032, 4_089_184_256, 267, 'a506be68cf630f4c'],
+  ['resnet101', 44_549_160, 7_801_405_440, 522, 'b7894632184dafb1'],
+  ['resnet152', 60_192_808, 11_513_626_624, 777, 'e13c31ea628f8ac7'],
+  ['mobilenet_v3_large', 5_483_032, 216_589_760, 266, '3abde803707966e4'],
+  ['mobilenet_v3_small', 2_542_856, 56_510_400, 210, 'c9434bf8fbe13322'],
+] as const)(
+  '%s has the counts, names and dims of torchvision',
+  (name, parameters, multAdds, entries, sha) => {
+    const found = facts(name);
+    expect(found.count).toMatchObject({ parameters, multAdds, weightMultAdds: 0, uncounted: [] });
+    expect(found.weights).toHaveLength(entries);
+    expect(createHash('sha256').update(found.weights.join('\n')).digest('hex').slice(0, 16)).toBe(sha);
+  },
+);
+
+// Likewise; v1 with the strides of conv1 and conv2 exchanged in every bottleneck.
+test.each([
+  ['resnet18', { size: 160, classes: 10 }, 11_181_642, 925_291_520],
+  ['resnet50', { variant: 'v1' }, 25_557_032, 3_857_973_248],
+  ['resnet152', { variant: 'v1' }, 60_192_808, 11_282_415_616],
+  ['mobilenetv3large', { width: 0.35 }, 997_064, 35_278_408],
+  ['mobilenetv3large', { width: 0.75 }, 3_377_576, 140_033_816],
+  ['mobilenetv3large', { width: 1.25 }, 8_164_744, 343_461_000],
+  ['mobilenetv3large', { size: 96, classes: 10 }, 4_214_842, 41_792_960],
+  ['mobilenetv3small', { width: 0.5 }, 917_264, 18_970_736],
+  ['mobilenetv3small', { width: 1.25 }, 3_644_912, 88_155_944],
+] as const)('%s %j has %i parameters and %i mult-adds', (name, options, parameters, multAdds) => {
+  expect(count(name, options)).toMatchObject({ parameters, multAdds });
 });

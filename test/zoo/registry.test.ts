@@ -17,16 +17,25 @@ test('names are unique, and entries build what their defaults say', () => {
   }
 });
 
-test.each(['mobilenetv2', 'MobileNet_V2', 'mobilenet-v2'])('%s is MobileNetV2', (name) => {
-  expect(findEntry(name).family).toBe('MobileNetV2');
+test.each([
+  ['mobilenetv2', 'mobilenetv2'],
+  ['MobileNet_V2', 'mobilenetv2'],
+  ['mobilenet-v2', 'mobilenetv2'],
+  ['mobilenet_v3_large', 'mobilenetv3large'],
+  ['MobileNetV3-Small', 'mobilenetv3small'],
+  ['ResNet-50', 'resnet50'],
+])('%s is %s', (name, found) => {
+  expect(findEntry(name).name).toBe(found);
 });
 
 describe('refusals name what is wrong', () => {
   test.each([
     [() => findEntry('resnet21'), /no network 'resnet21'.*resnet20.*did you mean resnet20\?/s],
-    [() => findEntry('xyz'), /no network 'xyz' in the zoo; expected mobilenetv2, resnet20/],
+    [() => findEntry('xyz'), /no network 'xyz' in the zoo; expected mobilenetv2, mobilenetv3large/],
     [() => buildModel('resnet20', { stem: 'cifar' }), /resnet20 has no option 'stem'; expected width/],
     [() => buildModel('mobilenetv2', { shortcut: 'A' }), /mobilenetv2 has no option 'shortcut'/],
+    [() => buildModel('resnet34', { variant: 'v1' }), /resnet34 has no option 'variant'/],
+    [() => buildModel('mobilenetv3small', { zeroGamma: true }), /has no option 'zeroGamma'/],
     [() => buildModel('mobilenetv2', { width: 0 }), /width; expected above 0 and at most 16; found 0/],
     [() => buildModel('mobilenetv2', { width: Number.NaN }), /width/],
     [() => buildModel('mobilenetv2', { width: 1e9 }), /width/],
