@@ -24,7 +24,7 @@ function run(
   const loss = crossEntropy({ labelSmoothing: smoothing });
   const label = graph.addInput('label', loss.target(dims));
   const b = new GraphBuilder(graph, 20);
-  const nodes = loss.emit({ b, output: z, shape: dims, target: label });
+  const nodes = loss.emit({ b, output: z, shape: dims, target: label, scale: 1 });
   for (const v of [nodes.loss, nodes.gradient, nodes.correct]) graph.addOutput(v);
   const out = evaluate(
     new Model(graph, 20, 9),

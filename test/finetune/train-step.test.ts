@@ -57,6 +57,7 @@ describe('a train step against PyTorch', () => {
           kind: 'sgd',
           momentum: info.optimizer.momentum ?? 0,
           nesterov: info.optimizer.nesterov ?? false,
+          dampening: 0,
         },
         weightDecay: info.optimizer.weight_decay ?? 0,
         decayAll: true,

@@ -1,6 +1,6 @@
 import { flatGradients, flattenParameter } from '../../src/finetune/step/parameters.js';
 import type { StateTensor } from '../../src/finetune/step/state.js';
-import { type UpdateOptions, updateParameters } from '../../src/finetune/step/update.js';
+import { stepUpdates, type UpdatesOptions } from '../../src/finetune/step/updates.js';
 import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType } from '../../src/onnx/index.js';
 import { evaluate, type RefTensor, realTensor, toNumbers } from '../../src/runtime/reference/index.js';
 
@@ -15,7 +15,7 @@ export function updateGraph(
   parameters: Readonly<
     Record<string, { readonly dims: readonly number[]; readonly start: readonly number[] }>
   >,
-  options: UpdateOptions,
+  options: UpdatesOptions,
 ): UpdateGraph {
   const graph = new Graph('update');
   const b = new GraphBuilder(graph, 20);
@@ -26,7 +26,7 @@ export function updateGraph(
     const flat = flattenParameter(b, { value, initial: Tensor.float32(dims, start) });
     return flatGradients(b, [flat], () => gradient);
   });
-  const updates = updateParameters(b, gradients, lr, options);
+  const updates = stepUpdates(b, gradients, [], lr, options);
   for (const u of updates) graph.addOutput(b.op('Identity', [u.next]));
   return { model: new Model(graph, 20, 9), state: updates };
 }

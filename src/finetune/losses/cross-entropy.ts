@@ -19,7 +19,7 @@ export function crossEntropy({ labelSmoothing: smoothing }: CrossEntropyOptions)
   };
 }
 
-function emit({ b, output: logits, shape, target: label }: Judged, smoothing: number): LossNodes {
+function emit({ b, output: logits, shape, target: label, scale }: Judged, smoothing: number): LossNodes {
   return b.scope('loss', () => {
     const [n, classes] = shape;
     const double = logits.type?.kind === 'tensor' && logits.type.dataType === 'float64';
@@ -56,7 +56,7 @@ function emit({ b, output: logits, shape, target: label }: Judged, smoothing: nu
     const difference = b.op('Sub', [b.op('Div', [exp, total]), target]);
     const gradient = b.op(
       'Reshape',
-      [b.op('Mul', [difference, number(1 / n)]), b.i64(shape)],
+      [b.op('Mul', [difference, number(scale / n)]), b.i64(shape)],
       {},
       { name: 'gradient' },
     );

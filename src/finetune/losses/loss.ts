@@ -8,13 +8,15 @@ export interface Judged {
   readonly shape: readonly number[];
   /** Of the type that {@link Loss.target} says. */
   readonly target: Value;
+  /** Factor on the gradient; the value of the loss is given without it. */
+  readonly scale: number;
 }
 
 /** What a loss adds to the step graph. */
 export interface LossNodes {
   /** A scalar: the mean over what counts. */
   readonly loss: Value;
-  /** d loss / d output, in the output's shape. */
+  /** scale · d loss / d output, in the output's shape. */
   readonly gradient: Value;
   /** How many answers are right, a float scalar. */
   readonly correct: Value;

@@ -2,12 +2,25 @@ import type { GraphBuilder, Value } from '../../onnx/index.js';
 import type { Pace } from './pace.js';
 
 /** What optimizers keep of a parameter from step to step. */
-export type SlotKind = 'momentum';
+export type SlotKind = 'momentum' | 'mean' | 'square';
+
+/** Numbers that a step keeps for all parameters together, by what they are. */
+export type ScalarKind = 'counter' | 'correction';
 
 /** What an optimizer sees of the step that it is part of. */
 export interface StepContext {
   readonly b: GraphBuilder;
   readonly pace: Pace;
+  /** Declares a float32 scalar, 0 at first; `change` gives its value after an update. Returns that and the one before. */
+  scalar(name: string, kind: ScalarKind, change: (before: Value) => Value): ScalarState;
+  /** A value made once per `of` and `what`. */
+  shared(of: Value, what: string, make: () => Value): Value;
+}
+
+export interface ScalarState {
+  readonly before: Value;
+  /** As after an update, in a step that only accumulates gradients too. */
+  readonly after: Value;
 }
 
 /**
@@ -17,11 +30,11 @@ export interface StepContext {
 export interface ParameterUpdate {
   readonly parameter: Value;
   readonly gradient: Value;
-  /** The learning rate, a scalar. */
+  /** The learning rate, a scalar; 0 in a step that only accumulates gradients. */
   readonly lr: Value;
   readonly weightDecay: number;
-  /** Declares a slot, as long as the parameter and 0 at first; gives and returns its value after the step. */
-  slot(kind: SlotKind, change: (before: Value) => Value): Value;
+  /** Declares a slot, as long as the parameter; `change` gives its value after the step, and it is returned. */
+  slot(kind: SlotKind, change: (before: Value) => Value, initial?: number): Value;
 }
 
 /**
@@ -29,3 +42,21 @@ export interface ParameterUpdate {
  * lowering may keep parameters padded with zeros; and no entry depends on another, because it may keep them permuted.
  */
 export type UpdateRule = (update: ParameterUpdate) => Value;
+
+/** g + λ·p: weight decay as a part of the gradient (L2 regularization). */
+export function withDecay(
+  b: GraphBuilder,
+  { parameter, gradient, weightDecay }: Pick<ParameterUpdate, 'parameter' | 'gradient' | 'weightDecay'>,
+): Value {
+  if (weightDecay === 0) return gradient;
+  return b.op('Add', [gradient, b.op('Mul', [parameter, b.f32(weightDecay)])]);
+}
+
+/** p − η·d. */
+export function descend(
+  b: GraphBuilder,
+  { parameter, lr }: Pick<ParameterUpdate, 'parameter' | 'lr'>,
+  direction: Value,
+): Value {
+  return b.op('Sub', [parameter, b.op('Mul', [direction, lr])], {}, { name: 'next' });
+}

@@ -11,7 +11,7 @@ export function stepOptions({
   bn,
 }: OptimOptions): Pick<TrainStepOptions, 'optimizer' | 'weightDecay' | 'decayAll' | 'loss' | 'bn'> {
   return {
-    optimizer: { kind: 'sgd', momentum, nesterov },
+    optimizer: { kind: 'sgd', momentum, nesterov, dampening: 0 },
     weightDecay,
     decayAll,
     loss: { kind: 'cross-entropy', labelSmoothing },

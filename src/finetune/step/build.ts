@@ -19,14 +19,17 @@ import { objective, staticShape } from './objective.js';
 import { flatGradients, flattenParameter } from './parameters.js';
 import type { Prepared } from './prepare.js';
 import type { StateTensor, StateUpdate } from './state.js';
-import { type UpdateOptions, updateParameters } from './update.js';
+import { stepUpdates, type UpdatesOptions } from './updates.js';
 
-export interface TrainStepOptions extends UpdateOptions {
+export interface TrainStepOptions extends UpdatesOptions {
   readonly loss: LossOptions;
   readonly bn: 'train' | 'frozen';
   /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
   readonly preprocess?: Preprocess;
-  /** Also outputs the logits and the gradient of every parameter and of a float input; for tests. */
+  /**
+   * Also outputs the logits and the gradient of every parameter and of a float input, before they are accumulated and
+   * clipped; for tests.
+   */
   readonly probes?: boolean;
 }
 
@@ -66,7 +69,8 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     : prepared.input;
   const parameters = prepared.parameters.map((p) => flattenParameter(b, p));
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
-  const { label, loss, correct, seeds } = objective(b, prepared, options.loss);
+  const share = 1 / (options.accumulate ?? 1);
+  const { label, loss, correct, seeds } = objective(b, prepared, options.loss, share);
   const lr = graph.addInput(graph.uniqueName('lr'), tensorType('float32', []));
 
   const probedInput = options.probes && !options.preprocess ? image : undefined;
@@ -79,10 +83,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     return gradient;
   };
   const gradients = flatGradients(b, parameters, gradientOf);
-  const updates: StateUpdate[] = [
-    ...updateParameters(b, gradients, lr, options),
-    ...statistics.map(statisticUpdate),
-  ];
+  const updates = stepUpdates(b, gradients, statistics.map(statisticUpdate), lr, options);
   const probes = new Map<string, Value>();
   if (options.probes) probes.set('logits', prepared.logits);
   if (probedInput) probes.set(probedInput.name, gradientOf(probedInput));

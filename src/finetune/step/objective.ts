@@ -12,12 +12,20 @@ export interface Objective {
   readonly seeds: ReadonlyMap<Value, Value>;
 }
 
-/** Puts the label input and the loss at the end of the forward graph. */
-export function objective(b: GraphBuilder, { logits }: Prepared, options: LossOptions): Objective {
+/**
+ * Puts the label input and the loss at the end of the forward graph.
+ * @param scale factor on the gradients; the loss is given as it is
+ */
+export function objective(
+  b: GraphBuilder,
+  { logits }: Prepared,
+  options: LossOptions,
+  scale: number,
+): Objective {
   const loss = lossOf(options);
   const shape = staticShape(logits);
   const label = b.graph.addInput(b.graph.uniqueName('label'), loss.target(shape));
-  const { gradient, ...nodes } = loss.emit({ b, output: logits, shape, target: label });
+  const { gradient, ...nodes } = loss.emit({ b, output: logits, shape, target: label, scale });
   return { label, ...nodes, seeds: new Map([[logits, gradient]]) };
 }
 

@@ -1,9 +1,9 @@
 import { type GraphBuilder, type Tensor, tensorType, type Value } from '../../onnx/index.js';
 import type { StateBinding } from '../../runtime/engine.js';
-import type { SlotKind } from '../optim/optimizer.js';
+import type { ScalarKind, SlotKind } from '../optim/optimizer.js';
 
 /** What a state tensor is of the thing it is named after: the trained value itself, or what a step keeps about it. */
-export type StateKind = 'parameter' | 'running' | SlotKind;
+export type StateKind = 'parameter' | 'running' | 'accumulated' | 'average' | SlotKind | ScalarKind;
 
 /** A tensor that a step takes and gives back changed. */
 export interface StateTensor extends StateBinding {
