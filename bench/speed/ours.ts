@@ -18,7 +18,7 @@ const engine = await createEngine({ device: 'cpu', threads });
 const prepared = await prepareTraining(trainedForm(task.network, task.form), { batch, image, engine });
 const step = buildTrainStep(prepared, {
   preprocess,
-  optimizer: { kind: 'sgd', momentum, nesterov: false, dampening: 0 },
+  optimizer: { kind: 'sgd', momentum, nesterov: false },
   weightDecay,
   decayAll: false,
   loss: { kind: 'cross-entropy', labelSmoothing: 0 },

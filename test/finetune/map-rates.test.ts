@@ -30,7 +30,7 @@ test("a factor on a parameter's rate scales its step and neither its gradient, d
     const graph = updateGraph(
       { w: { dims: [2, 1], start: [1, 2] } },
       {
-        optimizer: { kind: 'sgd', momentum: 0.5, nesterov: false, dampening: 0 },
+        optimizer: { kind: 'sgd', momentum: 0.5, nesterov: false },
         weightDecay: 0.25,
         decayAll: false,
         lrFactors: new Map([['w', factor]]),

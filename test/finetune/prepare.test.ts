@@ -64,7 +64,7 @@ async function step(
 ): Promise<TrainStep> {
   const prepared = await prepareTraining(model, { batch, image: [2, side, side], engine });
   return buildTrainStep(prepared, {
-    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false, dampening: 0 },
+    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
     weightDecay: 0,
     decayAll: false,
     loss: { kind: 'cross-entropy', labelSmoothing: 0 },

@@ -48,7 +48,7 @@ describe('refocusing for ten steps against PyTorch', () => {
       const [batch, ...image] = info.input_shape;
       const prepared = await prepareTraining(training, { batch, image, engine });
       const step = buildTrainStep(prepared, {
-        optimizer: { kind: 'sgd', momentum: info.optimizer.momentum, nesterov: false, dampening: 0 },
+        optimizer: { kind: 'sgd', momentum: info.optimizer.momentum, nesterov: false },
         weightDecay: info.optimizer.weight_decay,
         decayAll: true,
         loss: { kind: 'cross-entropy', labelSmoothing: 0 },

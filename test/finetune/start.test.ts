@@ -64,7 +64,7 @@ async function plainLogits(model: Model): Promise<Float32Array> {
 async function stepLogits(model: Model): Promise<Float32Array> {
   const prepared = await prepareTraining(model, { batch: BATCH, image: IMAGE, engine });
   const step = buildTrainStep(prepared, {
-    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false, dampening: 0 },
+    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
     weightDecay: 0,
     decayAll: false,
     loss: { kind: 'cross-entropy', labelSmoothing: 0 },

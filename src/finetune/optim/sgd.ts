@@ -7,15 +7,15 @@ export interface SgdOptions {
   readonly momentum: number;
   /** Needs momentum and no dampening. */
   readonly nesterov: boolean;
-  /** d, 0 ≤ d < 1. */
-  readonly dampening: number;
+  /** d, 0 ≤ d < 1; default 0. */
+  readonly dampening?: number;
 }
 
 /**
  * SGD as torch.optim.SGD (Sutskever et al. 2013 for Nesterov):
  *   g ← g + λ·p;  v ← μ·v + (1 − d)·g, at the first update v ← g;  p ← p − η·(nesterov ? g + μ·v : v).
  */
-export function sgd({ momentum, nesterov, dampening }: SgdOptions, context: StepContext): UpdateRule {
+export function sgd({ momentum, nesterov, dampening = 0 }: SgdOptions, context: StepContext): UpdateRule {
   const { b, pace } = context;
   // v starts at 0: without dampening the first v is the first gradient by itself.
   const add =
