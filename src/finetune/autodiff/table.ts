@@ -20,7 +20,7 @@ import {
   subGradient,
   sumGradient,
 } from './rules/arithmetic.js';
-import { convGradient } from './rules/conv.js';
+import { convGradient, convTransposeGradient } from './rules/conv.js';
 import { gemmGradient, matMulGradient } from './rules/linear.js';
 import { batchNormGradient, batchNormTrainGradient } from './rules/norm.js';
 import {
@@ -54,6 +54,7 @@ const rules = {
   Clip: clipGradient,
   Concat: concatGradient,
   Conv: convGradient,
+  ConvTranspose: convTransposeGradient,
   DepthToSpace: depthToSpaceGradient,
   Div: divGradient,
   Dropout: identityGradient,
