@@ -2,11 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { UnsupportedError } from '../../src/base/errors.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
 import { emitInternal, isInternal } from '../../src/finetune/autodiff/internal.js';
-import { lower } from '../../src/finetune/lowering/lower.js';
-import { portable } from '../../src/finetune/lowering/portable/index.js';
 import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
 import { inferNode } from '../../src/onnx/infer/index.js';
-import { evaluate } from '../../src/runtime/reference/index.js';
+import { gradientOf } from '../support/gradient-of.js';
 
 function start(inputs: Record<string, readonly number[]>): {
   b: GraphBuilder;
@@ -29,44 +27,75 @@ function ones(b: GraphBuilder, y: Value): Value {
   return b.constant(Tensor.float32(dims, new Float32Array(sizeOf(dims)).fill(1)));
 }
 
-/** Gradient of Σ y by x, evaluated in float64. */
-function gradient(b: GraphBuilder, model: Model, y: Value, x: Value, data: readonly number[]): number[] {
-  const g = differentiate(b, new Map([[y, ones(b, y)]]), [x]).get(x);
-  if (!g) throw new Error('no gradient');
-  model.graph.addOutput(b.op('Identity', [g]));
-  lower(b, portable);
-  const feeds = new Map([
-    [x.name, { dataType: 'float64' as const, dims: x.shape ?? [], data: Float64Array.from(data) }],
-  ]);
-  const [out] = evaluate(model, feeds).values();
-  return Array.from<number | bigint, number>(out.data, Number);
+/** Gradient of Σ f(x) by x. */
+function slope(
+  dims: readonly number[],
+  data: readonly number[],
+  f: (b: GraphBuilder, x: Value) => Value,
+): number[] {
+  return gradientOf(dims, data, f, () => 1).gradient;
 }
 
 describe('conventions', () => {
   test('MaxPool: a tie goes to the first maximum of the window, row by row', () => {
-    const { b, model, v } = start({ x: [1, 1, 4, 4] });
-    const y = b.op('MaxPool', [v.x], { kernel_shape: [2, 2], strides: [2, 2] });
     const flat = new Array<number>(16).fill(3);
-    expect(gradient(b, model, y, v.x, flat)).toEqual([1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
+    expect(
+      slope([1, 1, 4, 4], flat, (b, x) => b.op('MaxPool', [x], { kernel_shape: [2, 2], strides: [2, 2] })),
+    ).toEqual([1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
   });
 
   test('MaxPool, overlapping windows over a flat map: each window counts once', () => {
-    const { b, model, v } = start({ x: [1, 1, 4, 4] });
-    const y = b.op('MaxPool', [v.x], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
     // Windows start at -1 and 1; padding never wins, so the first real element of each does.
-    expect(gradient(b, model, y, v.x, new Array<number>(16).fill(-2))).toEqual([
-      1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    const attributes = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
+    expect(
+      slope([1, 1, 4, 4], new Array<number>(16).fill(-2), (b, x) => b.op('MaxPool', [x], attributes)),
+    ).toEqual([1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  test('GlobalMaxPool: a tie goes to the first maximum', () => {
+    const data = [1, 3, 2, 3, 5, 5, 5, 5];
+    expect(slope([1, 2, 2, 2], data, (b, x) => b.op('GlobalMaxPool', [x]))).toEqual([0, 1, 0, 0, 1, 0, 0, 0]);
+  });
+
+  test('ReduceMax and ReduceMin: ties share evenly (torch.amax)', () => {
+    const data = [1, 3, 3, 2, 2, 2];
+    const axes = (b: GraphBuilder): Value => b.i64([1]);
+    const third = 1 / 3;
+    expect(slope([2, 3], data, (b, x) => b.op('ReduceMax', [x, axes(b)]))).toEqual([
+      0,
+      0.5,
+      0.5,
+      third,
+      third,
+      third,
+    ]);
+    expect(slope([2, 3], data, (b, x) => b.op('ReduceMin', [x, axes(b)]))).toEqual([
+      1,
+      0,
+      0,
+      third,
+      third,
+      third,
+    ]);
+  });
+
+  test('ReduceL1 and ReduceL2 have gradient 0 at 0 (torch.linalg.vector_norm)', () => {
+    expect(slope([2, 2], [0, 0, 0, -4], (b, x) => b.op('ReduceL2', [x, b.i64([1])]))).toEqual([0, 0, 0, -1]);
+    expect(slope([3], [0, -2, 5], (b, x) => b.op('ReduceL1', [x]))).toEqual([0, -1, 1]);
+  });
+
+  test('ReduceProd with zeros: the product of the others (torch.prod)', () => {
+    const data = [0, 3, 2, 0, 0, 2, 1, 2, 4];
+    expect(slope([3, 3], data, (b, x) => b.op('ReduceProd', [x, b.i64([1])]))).toEqual([
+      6, 0, 0, 0, 0, 0, 8, 4, 2,
     ]);
   });
 
   test('Relu and Clip have gradient 0 on their kinks', () => {
-    const relu = start({ x: [3] });
-    expect(gradient(relu.b, relu.model, relu.b.op('Relu', [relu.v.x]), relu.v.x, [-1, 0, 1])).toEqual([
-      0, 0, 1,
+    expect(slope([3], [-1, 0, 1], (b, x) => b.op('Relu', [x]))).toEqual([0, 0, 1]);
+    expect(slope([5], [-1, 0, 3, 6, 7], (b, x) => b.op('Clip', [x, b.f32(0), b.f32(6)]))).toEqual([
+      0, 0, 1, 0, 0,
     ]);
-    const clip = start({ x: [5] });
-    const y = clip.b.op('Clip', [clip.v.x, clip.b.f32(0), clip.b.f32(6)]);
-    expect(gradient(clip.b, clip.model, y, clip.v.x, [-1, 0, 3, 6, 7])).toEqual([0, 0, 1, 0, 0]);
   });
 });
 
@@ -119,11 +148,11 @@ describe('what is emitted', () => {
 
 describe('several outputs', () => {
   test('Split: parts that the loss does not read count as zero', () => {
-    const { b, model, v } = start({ x: [6] });
-    const [, second] = b.ops('Split', [v.x, b.i64([1, 2, 3])], { axis: 0 }, { outputs: 3 });
-    expect(gradient(b, model, b.op('Mul', [second, second]), v.x, [1, 2, 3, 4, 5, 6])).toEqual([
-      0, 4, 6, 0, 0, 0,
-    ]);
+    const square = (b: GraphBuilder, x: Value): Value => {
+      const [, second] = b.ops('Split', [x, b.i64([1, 2, 3])], { axis: 0 }, { outputs: 3 });
+      return b.op('Mul', [second, second]);
+    };
+    expect(slope([6], [1, 2, 3, 4, 5, 6], square)).toEqual([0, 4, 6, 0, 0, 0]);
   });
 
   test('an output that has no gradient of its own is refused, naming it', () => {

@@ -26,10 +26,20 @@ import { batchNormGradient, batchNormTrainGradient } from './rules/norm.js';
 import {
   averagePoolGradient,
   globalAveragePoolGradient,
+  globalMaxPoolGradient,
   maxPoolGradient,
-  reduceMeanGradient,
-  reduceSumGradient,
 } from './rules/pool.js';
+import {
+  reduceExtremeGradient,
+  reduceL1Gradient,
+  reduceL2Gradient,
+  reduceLogSumExpGradient,
+  reduceLogSumGradient,
+  reduceMeanGradient,
+  reduceProdGradient,
+  reduceSumGradient,
+  reduceSumSquareGradient,
+} from './rules/reduce.js';
 import { refocusKernelGradient } from './rules/refocus.js';
 import { gatherGradient, padGradient, sliceGradient } from './rules/select.js';
 import {
@@ -64,6 +74,7 @@ const rules = {
   Gather: gatherGradient,
   Gemm: gemmGradient,
   GlobalAveragePool: globalAveragePoolGradient,
+  GlobalMaxPool: globalMaxPoolGradient,
   HardSigmoid: hardSigmoidGradient,
   HardSwish: hardSwishGradient,
   Identity: identityGradient,
@@ -74,8 +85,16 @@ const rules = {
   Neg: negGradient,
   Pad: padGradient,
   Reciprocal: reciprocalGradient,
+  ReduceL1: reduceL1Gradient,
+  ReduceL2: reduceL2Gradient,
+  ReduceLogSum: reduceLogSumGradient,
+  ReduceLogSumExp: reduceLogSumExpGradient,
+  ReduceMax: reduceExtremeGradient,
   ReduceMean: reduceMeanGradient,
+  ReduceMin: reduceExtremeGradient,
+  ReduceProd: reduceProdGradient,
   ReduceSum: reduceSumGradient,
+  ReduceSumSquare: reduceSumSquareGradient,
   Relu: reluGradient,
   Reshape: reshapeGradient,
   Sigmoid: sigmoidGradient,

@@ -17,3 +17,9 @@ export function sumTo(b: GraphBuilder, v: Value, from: readonly number[], to: re
   const summed = sumOver(b, v, axes);
   return b.op('Reshape', [summed, b.i64(to)]);
 }
+
+/** scale·v, which broadcasts to `shape`, in that shape. */
+export function spreadTo(b: GraphBuilder, v: Value, shape: readonly number[], scale: number): Value {
+  const scaled = scale === 1 ? v : b.op('Mul', [v, b.f32(scale)]);
+  return b.op('Expand', [scaled, b.i64(shape)]);
+}

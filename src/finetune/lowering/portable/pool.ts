@@ -80,8 +80,9 @@ function shares(
   const perAxis = spatial.map((h, i) =>
     Array.from({ length: out[i] }, (_, p) => {
       const start = p * g.strides[i] - g.pads[i];
-      const stop = Math.min(start + g.kernel_shape[i], h + g.pads[i + rank]);
-      return includePad ? stop - start : Math.min(stop, h) - Math.max(start, 0);
+      const [first, stop] = includePad ? [start, h + g.pads[i + rank]] : [0, h];
+      const taps = Array.from({ length: g.kernel_shape[i] }, (_, t) => start + t * g.dilations[i]);
+      return taps.filter((at) => at >= first && at < stop).length;
     }),
   );
   let counts = [1];
