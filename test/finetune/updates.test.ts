@@ -84,7 +84,7 @@ function clipped(
     const parameter = flattenParameter(b, { value, initial: Tensor.float32(dims, values) });
     feeds.set(parameter.state.input, realTensor([values.length], values));
     const own = squaredNorm === undefined ? {} : { squaredNorm: () => b.f32(squaredNorm) };
-    return flatGradients(b, [{ ...parameter, ...own }], () => gradient);
+    return flatGradients(b, [{ parameter: { ...parameter, ...own }, gradient }]);
   });
   for (const { value } of clip(b, flat, options)) graph.addOutput(b.op('Identity', [value]));
   return [...evaluate(new Model(graph, 20, 9), feeds).values()].map((t) => Array.from(toNumbers(t)));

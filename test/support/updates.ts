@@ -23,8 +23,8 @@ export function updateGraph(
   const gradients = Object.entries(parameters).flatMap(([name, { dims, start }]) => {
     const value = graph.addInput(name, tensorType('float32', dims));
     const gradient = graph.addInput(`${name}/gradient`, tensorType('float32', dims));
-    const flat = flattenParameter(b, { value, initial: Tensor.float32(dims, start) });
-    return flatGradients(b, [flat], () => gradient);
+    const parameter = flattenParameter(b, { value, initial: Tensor.float32(dims, start) });
+    return flatGradients(b, [{ parameter, gradient }]);
   });
   const updates = stepUpdates(b, gradients, [], lr, options);
   for (const u of updates) graph.addOutput(b.op('Identity', [u.next]));

@@ -16,7 +16,7 @@ import {
  * |---|---|---|
  * | ConvInputGrad | dY [N,O,…], W [O,C/g,k…] | dX, of `shape` |
  * | ConvWeightGrad | dY [N,O,…], X [N,C,…] | dW [O,C/g,k…] |
- * | BatchNormTrain | X [N,C,…], γ [C], β [C] | Y, batch mean [C], biased batch variance [C] |
+ * | BatchNormTrain | X [N,C,…], γ [C], β [C], a guess of the mean [C] (optional; no result depends on it) | Y, batch mean [C], biased batch variance [C] |
  * | BatchNormTrainGrad | dY, X, γ, mean, variance | dX, dγ, dβ |
  * | ReluGrad | dY, Y | dX = dY where Y > 0, else 0 |
  * | ClipGrad | dY, Y | dX = dY where min < Y < max, else 0 (torch's hardtanh; `min`, `max` may be absent) |

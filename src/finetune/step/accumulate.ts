@@ -29,9 +29,9 @@ export function accumulate(b: GraphBuilder, gradients: readonly Gradient[], step
     const updates: StateUpdate[] = [updated(counter, b.op('Mul', [count, on]))];
     const sums = gradients.map(({ parameter, value }) =>
       b.scope(parameter.name, () => {
-        const { dims, initial } = parameter.state;
+        const { initial } = parameter.state;
         const zeros = Tensor.float32(initial.dims, new Float32Array(initial.size));
-        const state = stateInput(b, { name: parameter.name, kind: 'accumulated', dims, initial: zeros });
+        const state = stateInput(b, { ...parameter.state, kind: 'accumulated', initial: zeros });
         const sum = b.op('Add', [state.value, value], {}, { name: 'sum' });
         updates.push(updated(state, b.op('Mul', [sum, on])));
         return { parameter, value: sum };

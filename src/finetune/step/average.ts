@@ -28,10 +28,10 @@ export function averageWeights(
     return b.op('Min', [grown, b.f32(decay)]);
   });
   const add = b.scope('average', () => b.op('Sub', [b.f32(1), keep]));
-  return updates.filter(isWeight).map(({ name, dims, initial, next }) =>
-    b.scope(name, () => {
-      const state = stateInput(b, { name, kind: 'average', dims, initial });
-      return updated(state, pace.blend(state.value, keep, next, add));
+  return updates.filter(isWeight).map((weight) =>
+    b.scope(weight.name, () => {
+      const state = stateInput(b, { ...weight, kind: 'average' });
+      return updated(state, pace.blend(state.value, keep, weight.next, add));
     }),
   );
 }

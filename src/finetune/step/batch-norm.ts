@@ -37,7 +37,7 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
     const like = [node.output().type, typeLike(mean, [shape[1]]), typeLike(variance, [shape[1]])];
     const [y, batchMean, batchVariance] = b.at({ before: node }, () =>
       b.scope(node.name || node.output().name, () =>
-        emitInternal(b, 'BatchNormTrain', [node.input(0), node.input(1), node.input(2)], like, {
+        emitInternal(b, 'BatchNormTrain', [node.input(0), node.input(1), node.input(2), mean], like, {
           epsilon: { float: node.float('epsilon', 1e-5) },
         }),
       ),

@@ -1,6 +1,7 @@
 import type { Preprocess } from '../../base/preprocess.js';
 import {
   eliminateDeadNodes,
+  type Graph,
   GraphBuilder,
   type Model,
   type Node,
@@ -11,12 +12,12 @@ import { inferNode } from '../../onnx/infer/index.js';
 import { differentiate } from '../autodiff/differentiate.js';
 import { isInternal } from '../autodiff/internal.js';
 import type { LossOptions } from '../losses/table.js';
-import { lower } from '../lowering/lower.js';
-import { portable } from '../lowering/portable/index.js';
+import type { Lowering } from '../lowering/lowering.js';
+import { portableLowering } from '../lowering/portable/index.js';
 import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
 import { pixelInput } from './input.js';
 import { objective, staticShape } from './objective.js';
-import { flatGradients, flattenParameter } from './parameters.js';
+import { flatGradients, flattenParameter, inOrder, lowerParameters } from './parameters.js';
 import type { Prepared } from './prepare.js';
 import type { StateTensor, StateUpdate } from './state.js';
 import { stepUpdates, type UpdatesOptions } from './updates.js';
@@ -24,6 +25,8 @@ import { stepUpdates, type UpdatesOptions } from './updates.js';
 export interface TrainStepOptions extends UpdatesOptions {
   readonly loss: LossOptions;
   readonly bn: 'train' | 'frozen';
+  /** Default: portable. */
+  readonly lowering?: Lowering;
   /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
   readonly preprocess?: Preprocess;
   /**
@@ -53,7 +56,7 @@ export interface TrainStep {
   readonly batch: number;
   /** Labels are 0 … classes − 1. */
   readonly classes: number;
-  readonly lowering: 'portable';
+  readonly lowering: Lowering['name'];
 }
 
 /**
@@ -77,23 +80,37 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const wanted = new Set(parameters.flatMap((p) => p.gradientOf ?? []));
   if (probedInput) wanted.add(probedInput);
   const found = differentiate(b, seeds, [...wanted]);
+  const lowering = options.lowering ?? portableLowering;
   const gradientOf = (v: Value): Value => {
     const gradient = found.get(v);
     if (!gradient) throw new Error(`no gradient for '${v.name}'`);
     return gradient;
   };
-  const gradients = flatGradients(b, parameters, gradientOf);
-  const updates = stepUpdates(b, gradients, statistics.map(statisticUpdate), lr, options);
+  // Lowering replaces values in place where they are outputs of the graph.
+  const inputGradient = probedInput && gradientOf(probedInput);
+  setOutputs(graph, [
+    loss,
+    correct,
+    ...statistics.map((s) => s.next),
+    ...(options.probes ? [prepared.logits] : []),
+    ...(inputGradient ? [inputGradient] : []),
+  ]);
+  const lowered = lowerParameters(b, lowering, parameters, gradientOf);
+  for (const [domain, version] of lowering.opsets) model.opsets.set(domain, version);
+  const [lossNow, correctNow, ...rest] = graph.outputs;
+  const running = statistics.map((s, i) => statisticUpdate({ ...s, next: rest[i] }));
+  const [logits, ofInput] = rest.slice(statistics.length);
+  const updates = stepUpdates(b, flatGradients(b, lowered), running, lr, options);
   const probes = new Map<string, Value>();
-  if (options.probes) probes.set('logits', prepared.logits);
-  if (probedInput) probes.set(probedInput.name, gradientOf(probedInput));
-  if (options.probes)
-    for (const p of parameters) if (p.gradientOf) probes.set(p.name, gradientOf(p.gradientOf));
-
-  setOutputs(b, [loss, correct, ...updates.map((u) => u.next)], probes);
-  lower(b, portable);
+  if (options.probes) {
+    probes.set('logits', logits);
+    if (probedInput) probes.set(probedInput.name, ofInput);
+    for (const { parameter, gradient } of lowered)
+      if (gradient) probes.set(parameter.name, inOrder(b, parameter, gradient));
+  }
+  const copies = [...probes].map(([name, v]) => b.op('Identity', [v], {}, { name: `probe/${name}` }));
+  setOutputs(graph, [lossNow, correctNow, ...updates.map((u) => u.next), ...copies]);
   eliminateDeadNodes(graph);
-  // Lowering replaces values, so outputs are named only now.
   const names = graph.outputs.map((v) => v.name);
   return {
     model,
@@ -107,7 +124,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     probes: new Map([...probes.keys()].map((name, i) => [name, names[2 + updates.length + i]])),
     batch,
     classes: prepared.classes,
-    lowering: 'portable',
+    lowering: lowering.name,
   };
 }
 
@@ -115,12 +132,9 @@ function statisticUpdate({ value, initial, next }: RunningStatistic): StateUpdat
   return { name: value.name, kind: 'running', dims: initial.dims, input: value.name, initial, next };
 }
 
-/** The step's outputs in place of the network's. A probe may be a value that is an output already, so it is copied. */
-function setOutputs(b: GraphBuilder, outputs: readonly Value[], probes: ReadonlyMap<string, Value>): void {
-  const { graph } = b;
+function setOutputs(graph: Graph, outputs: readonly Value[]): void {
   while (graph.outputs.length > 0) graph.removeOutput(graph.outputs[0]);
   for (const v of outputs) graph.addOutput(v);
-  for (const [name, v] of probes) graph.addOutput(b.op('Identity', [v], {}, { name: `probe/${name}` }));
 }
 
 /** Types of emitted nodes; internal operators bring their own. */

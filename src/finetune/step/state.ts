@@ -1,5 +1,6 @@
 import { type GraphBuilder, type Tensor, tensorType, type Value } from '../../onnx/index.js';
 import type { StateBinding } from '../../runtime/engine.js';
+import type { KernelLayout } from '../lowering/blocked/kernel.js';
 import type { ScalarKind, SlotKind } from '../optim/optimizer.js';
 
 /** What a state tensor is of the thing it is named after: the trained value itself, or what a step keeps about it. */
@@ -13,6 +14,8 @@ export interface StateTensor extends StateBinding {
   /** Dims of the initializer; in the step graph parameters and their slots are 1-D. */
   readonly dims: readonly number[];
   readonly initial: Tensor;
+  /** How the elements of a kernel, and of what the optimizer keeps about it, lie in the step graph; undefined: as in `dims`. */
+  readonly layout?: KernelLayout;
 }
 
 /** Whether it stands in the trained model: a parameter or a running statistic. */
@@ -34,11 +37,12 @@ export interface StateInput extends Omit<StateTensor, 'output'> {
 /** Gives a state tensor its graph input, in the dims of `initial`. */
 export function stateInput(
   b: GraphBuilder,
-  { name, kind, dims, initial }: Pick<StateTensor, 'name' | 'kind' | 'dims' | 'initial'>,
+  state: Pick<StateTensor, 'name' | 'kind' | 'dims' | 'initial' | 'layout'>,
 ): StateInput {
+  const { name, kind, dims, initial, layout } = state;
   const type = tensorType(initial.dataType, initial.dims);
   const value = b.graph.addInput(b.graph.uniqueName(`${name}/${kind}`), type);
-  return { name, kind, dims, initial, input: value.name, value };
+  return { name, kind, dims, initial, ...(layout ? { layout } : {}), input: value.name, value };
 }
 
 /** The state with its value after the step. */

@@ -43,7 +43,7 @@ export function updateParameters(
         slot: (kind, change, initial = 0) => {
           const { dims, size } = state.initial;
           const start = Tensor.float32(dims, new Float32Array(size).fill(initial));
-          const slot = stateInput(b, { name, kind, dims: state.dims, initial: start });
+          const slot = stateInput(b, { ...state, kind, initial: start });
           const after = change(slot.value);
           slots.push(updated(slot, after));
           return after;

@@ -1,4 +1,5 @@
-import type { LoweringTable } from '../lower.js';
+import { type LoweringTable, lower } from '../lower.js';
+import type { Lowering } from '../lowering.js';
 import { clipGrad, reluGrad } from './activation.js';
 import { convInputGrad, convWeightGrad } from './conv.js';
 import { batchNormTrain, batchNormTrainGrad } from './norm.js';
@@ -21,4 +22,13 @@ export const portable: LoweringTable = {
   RefocusKernel: refocusKernel,
   RefocusMapGrad: refocusMapGrad,
   GramKernel: gramKernel,
+};
+
+export const portableLowering: Lowering = {
+  name: 'portable',
+  opsets: new Map(),
+  lower: (b, parameters) => {
+    const replaced = lower(b, portable);
+    return parameters.map(({ value, gradient }) => ({ value, gradient: replaced.get(gradient) ?? gradient }));
+  },
 };

@@ -56,7 +56,7 @@ export function averagePoolGrad({ b, node, shape }: LoweringContext): readonly V
   const [, channels, ...out] = shape(dy);
   const spatial = (node.ints('shape') ?? []).slice(2);
   const g = geometryOf(node);
-  const share = shares(g, spatial, out, node.int('count_include_pad', 0) !== 0);
+  const share = windowShares(g, spatial, out, node.int('count_include_pad', 0) !== 0);
   const scaled = b.op('Mul', [dy, b.constant(Tensor.float32([1, 1, ...out], share))]);
   const ones = new Float32Array(channels * g.kernel_shape.reduce((a, k) => a * k, 1)).fill(1);
   return [
@@ -69,8 +69,8 @@ function lastReach(g: WindowGeometry, out: readonly number[], axis: number): num
   return (out[axis] - 1) * g.strides[axis] + (g.kernel_shape[axis] - 1) * g.dilations[axis] + 1;
 }
 
-/** 1 ÷ how many places each window counts. */
-function shares(
+/** 1 ÷ how many places each window of an average counts, window by window, row by row. */
+export function windowShares(
   g: WindowGeometry,
   spatial: readonly number[],
   out: readonly number[],

@@ -1,0 +1,138 @@
+/**
+ * The blocked lowering: the runtime's own NCHWc kernels with weights computed in the graph, for its CPU provider. Autodiff
+ * knows nothing of it: this pass walks the graph in order, computes on blocked tensors what has a blocked form, and
+ * converts where something has not.
+ */
+import type { GraphBuilder, Node, Value } from '../../../onnx/index.js';
+import { isInternal, isInternalOp } from '../../autodiff/internal.js';
+import { emitLowered, type Shared } from '../lower.js';
+import type { LoweredParameter, Lowering, TrainedParameter } from '../lowering.js';
+import { portable } from '../portable/index.js';
+import { clip, clipGrad, relu, reluGrad } from './activation.js';
+import { NCHWC_DOMAIN } from './block.js';
+import { conv, convInputGrad } from './conv.js';
+import { add, ELEMENTWISE, elementwise, mul, pass } from './elementwise.js';
+import { packInGraph, unpackInGraph } from './kernel.js';
+import { Nchwc } from './nchwc.js';
+import { batchNorm, batchNormTrain, batchNormTrainGrad, type StatisticsTable } from './norm.js';
+import { averagePoolGrad, expand, globalPool, pool, reduceMean, reduceSum } from './pool.js';
+import type { BlockedContext, BlockedRule } from './rule.js';
+import { Tracker } from './tracker.js';
+import { convWeightGrad } from './weight-grad.js';
+
+/** Rules by operator; statistics of a BatchNormalization go from its forward to its backward node. */
+function rulesOf(statistics: StatisticsTable): ReadonlyMap<string, BlockedRule> {
+  return new Map<string, BlockedRule>([
+    ...ELEMENTWISE.map((op) => [op, elementwise] as const),
+    ['Add', add],
+    ['AveragePool', pool],
+    ['AveragePoolGrad', averagePoolGrad],
+    ['BatchNormTrain', (c) => batchNormTrain(c, statistics)],
+    ['BatchNormTrainGrad', (c) => batchNormTrainGrad(c, statistics)],
+    ['BatchNormalization', batchNorm],
+    ['Clip', clip],
+    ['ClipGrad', clipGrad],
+    ['Conv', conv],
+    ['ConvInputGrad', convInputGrad],
+    ['ConvWeightGrad', convWeightGrad],
+    ['Dropout', pass],
+    ['Expand', expand],
+    ['GlobalAveragePool', globalPool],
+    ['GlobalMaxPool', globalPool],
+    ['Identity', pass],
+    ['MaxPool', pool],
+    ['Mul', mul],
+    ['ReduceMean', reduceMean],
+    ['ReduceSum', reduceSum],
+    ['Relu', relu],
+    ['ReluGrad', reluGrad],
+  ]);
+}
+
+/** @param block B, as the runtime was asked for it */
+export function blocked(block: number): Lowering {
+  return {
+    name: 'blocked',
+    opsets: new Map([[NCHWC_DOMAIN, 1]]),
+    lower: (b, parameters) => lowerBlocked(b, block, parameters),
+  };
+}
+
+function lowerBlocked(
+  b: GraphBuilder,
+  block: number,
+  parameters: readonly TrainedParameter[],
+): readonly LoweredParameter[] {
+  const { graph } = b;
+  const n = new Nchwc(b, block);
+  const t = new Tracker(n, new Set(parameters.map((p) => p.value)));
+  const rules = rulesOf(new Map());
+  const shared: Shared = new Map();
+  const results = new Map<Value, Value>();
+  const replaced = new Set<Node>();
+  for (const node of [...graph.nodes]) {
+    const rule = usable(node) ? rules.get(node.opType) : undefined;
+    b.at({ before: node }, () => {
+      const context: BlockedContext = { b, n, t, node, shape: (v) => shapeOf(node, v) };
+      const name = node.name || node.outputs[0].name;
+      if (rule && b.scope(name, () => rule(context))) {
+        replaced.add(node);
+        return;
+      }
+      for (const [index, v] of node.inputs.entries())
+        if (v && !t.isPlain(v))
+          node.setInput(
+            index,
+            b.scope(v.name, () => t.plain(v)),
+          );
+      if (!isInternal(node)) return;
+      const made = emitLowered(b, node, portable, shared);
+      for (const [i, output] of node.outputs.entries()) {
+        graph.replaceUses(output, made[i]);
+        results.set(output, made[i]);
+      }
+      replaced.add(node);
+    });
+  }
+  for (const output of [...graph.outputs]) if (!t.isPlain(output)) keepOutput(b, t, output);
+  const lowered = parameters.map((p) =>
+    parameterOf(b, t, { ...p, gradient: results.get(p.gradient) ?? p.gradient }),
+  );
+  graph.removeNodes(replaced);
+  return lowered;
+}
+
+/** Float maps, in standard operators or ours. */
+function usable(node: Node): boolean {
+  return (
+    (node.domain === '' || (isInternal(node) && isInternalOp(node.opType))) && node.subgraphs.length === 0
+  );
+}
+
+function keepOutput(b: GraphBuilder, t: Tracker, output: Value): void {
+  const plain = t.plain(output);
+  for (const [index, v] of b.graph.outputs.entries()) if (v === output) b.graph.setOutput(index, plain);
+}
+
+/** The state of a parameter is packed where a convolution wanted it so; its gradient follows. */
+function parameterOf(b: GraphBuilder, t: Tracker, { value, gradient }: TrainedParameter): LoweredParameter {
+  const kernel = t.packed(value);
+  const computed = t.packed(gradient);
+  if (!kernel) return { value, gradient: t.plain(gradient) };
+  const { layout } = kernel;
+  if (value.uses.length > 0) {
+    const [first] = b.graph.nodes;
+    const plain = b.at({ before: first }, () => unpackInGraph(b, layout, kernel.value));
+    b.graph.replaceUses(value, plain);
+  }
+  const packed =
+    computed && JSON.stringify(computed.layout) === JSON.stringify(layout)
+      ? computed.value
+      : packInGraph(b, layout, t.plain(gradient));
+  return { value: kernel.value, gradient: packed, layout };
+}
+
+function shapeOf(node: Node, v: Value): readonly number[] {
+  if (!v.shape) throw new Error(`${node.describe()}: the shape of '${v.name}' is not known`);
+  return v.shape;
+}

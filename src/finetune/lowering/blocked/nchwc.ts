@@ -1,0 +1,161 @@
+import { type GraphBuilder, sizeOf, tensorType, type Value } from '../../../onnx/index.js';
+import { NCHWC_DOMAIN, roundUp } from './block.js';
+
+/** A 4-D tensor in blocks. Channels beyond `channels` are zero, unless `dirty`. */
+export interface Blocked {
+  readonly value: Value;
+  /** [N, Cp, H, W] */
+  readonly dims: readonly number[];
+  /** C, without the padding */
+  readonly channels: number;
+  /** The padding holds finite rubbish. */
+  readonly dirty: boolean;
+}
+
+export interface Activation {
+  readonly name: 'Relu' | 'Clip' | 'HardSigmoid';
+  readonly parameters: readonly number[];
+}
+
+export interface ConvOptions {
+  readonly kernel: readonly number[];
+  readonly strides?: readonly number[];
+  readonly dilations?: readonly number[];
+  readonly pads?: readonly number[];
+  readonly group?: number;
+  /** [Op] */
+  readonly bias?: Value | undefined;
+  /** Added before the activation; written over where nothing else reads it, else copied by one thread. */
+  readonly sum?: Value | undefined;
+  readonly activation?: Activation | undefined;
+}
+
+export type AffineOptions = Omit<ConvOptions, 'kernel' | 'group' | 'dilations'> & {
+  /** [Cp]; default: 1 */
+  readonly scale?: Value | undefined;
+};
+
+/** Emits blocked operators, and standard ones over the memory of blocked tensors. */
+export class Nchwc {
+  readonly b: GraphBuilder;
+  /** B */
+  readonly block: number;
+  readonly #constants = new Map<string, Value>();
+
+  constructor(b: GraphBuilder, block: number) {
+    this.b = b;
+    this.block = block;
+  }
+
+  padded(channels: number): number {
+    return roundUp(channels, this.block);
+  }
+
+  reshape(v: Value, dims: readonly number[]): Value {
+    const now = v.shape;
+    if (now && now.length === dims.length && now.every((d, i) => d === dims[i])) return v;
+    return this.b.op('Reshape', [v, this.b.i64(dims)]);
+  }
+
+  op(
+    opType: string,
+    inputs: readonly (Value | undefined)[],
+    dims: readonly number[],
+    attributes: Parameters<GraphBuilder['op']>[2] = {},
+  ): Value {
+    const y = this.b.op(opType, inputs, attributes, { domain: NCHWC_DOMAIN });
+    y.type = tensorType('float32', dims);
+    return y;
+  }
+
+  /** @param x declared [N, C, H, W], @param w a packed kernel */
+  conv(x: Value, w: Value, dims: readonly number[], options: ConvOptions): Value {
+    const { kernel, activation, bias, sum } = options;
+    const ones = kernel.map(() => 1);
+    const inputs = sum ? [x, w, bias, sum] : bias ? [x, w, bias] : [x, w];
+    return this.op('Conv', inputs, dims, {
+      kernel_shape: kernel,
+      strides: options.strides ?? ones,
+      dilations: options.dilations ?? ones,
+      pads: options.pads ?? kernel.flatMap(() => [0, 0]),
+      group: options.group ?? 1,
+      ...(activation
+        ? {
+            activation: activation.name,
+            ...(activation.parameters.length > 0
+              ? { activation_params: { floats: activation.parameters } }
+              : {}),
+          }
+        : {}),
+    });
+  }
+
+  /** scale·v + bias (+ sum) per channel, then the activation, in one pass: a depthwise 1×1 convolution. */
+  affine(v: Value, dims: readonly number[], options: AffineOptions = {}): Value {
+    const { scale, ...rest } = options;
+    const channels = v.shape?.[1] ?? dims[1];
+    const kernel = [channels, 1, 1, 1];
+    const w = scale ? this.reshape(scale, kernel) : this.constant(kernel, 1);
+    return this.conv(v, w, dims, { ...rest, kernel: [1, 1], group: channels });
+  }
+
+  /** A constant filled with one value, shared. */
+  constant(dims: readonly number[], value: number): Value {
+    return this.shared(`${value} [${dims}]`, () =>
+      this.b.f32(new Float32Array(sizeOf(dims)).fill(value), dims),
+    );
+  }
+
+  /** A constant made once per key. */
+  shared(key: string, make: () => Value): Value {
+    const known = this.#constants.get(key) ?? make();
+    this.#constants.set(key, known);
+    return known;
+  }
+
+  /** NCHW → blocks; channels are padded first where they do not fill whole blocks. */
+  block4(v: Value, dims: readonly number[]): Blocked {
+    const [n, channels, ...spatial] = dims;
+    const padded = [n, this.padded(channels), ...spatial];
+    const { b } = this;
+    // The reorder itself fills up a last block, if it gets whole quads.
+    const source =
+      channels % 4 === 0 ? v : b.op('Pad', [v, b.i64([0, 0, 0, 0, 0, padded[1] - channels, 0, 0])]);
+    return { value: this.op('ReorderInput', [source], padded), dims: padded, channels, dirty: false };
+  }
+
+  /** Blocks → NCHW of the first `channels` channels. */
+  plain4({ value, dims }: Blocked, channels: number): Value {
+    return this.op('ReorderOutput', [value], [dims[0], channels, dims[2], dims[3]], { channels });
+  }
+
+  /** [N, Cp/B, H·W, B], the memory as it lies. */
+  panels(v: Value, dims: readonly number[]): Value {
+    const [n, c, h, w] = dims;
+    return this.reshape(v, [n, c / this.block, h * w, this.block]);
+  }
+
+  /** Σ over images and pixels, [Cp]: over the pixels of each image first, which rounds less and runs in all threads. */
+  channelSum(v: Value, dims: readonly number[]): Value {
+    const { b } = this;
+    const perImage = b.op('ReduceSum', [this.panels(v, dims), b.i64([2])], { keepdims: 0 });
+    return this.reshape(b.op('ReduceSum', [perImage, b.i64([0])], { keepdims: 0 }), [dims[1]]);
+  }
+
+  /** Σ over the pixels of v·w for every image and channel, [N, Cp]: one convolution whose kernels are as large as the maps. */
+  imageDot(v: Value, w: Value, dims: readonly number[]): Value {
+    const [n, c, h, wd] = dims;
+    const d = this.conv(
+      this.reshape(v, [1, n * c, h, wd]),
+      this.reshape(w, [n * c, 1, h, wd]),
+      [1, n * c, 1, 1],
+      { kernel: [h, wd], group: n * c },
+    );
+    return this.reshape(d, [n, c]);
+  }
+
+  /** Σ over images and pixels of v·w, [Cp]. */
+  channelDot(v: Value, w: Value, dims: readonly number[]): Value {
+    return this.b.op('ReduceSum', [this.imageDot(v, w, dims), this.b.i64([0])], { keepdims: 0 });
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * BatchNormalization in training mode on blocked tensors. Over the M values of a channel, with u the input less a shift s
+ * that is about its mean:
+ *   m = Σ u / M,  v = Σ u² / M − m²,  i = 1/√(v + ε),  a = γ·i,  Y = a·u + (β − a·m)
+ *   dβ = Σ dY,  dγ = i·(Σ dY·u − m·dβ),  dX = a·(dY + p·u + q),  p = −i·dγ/M,  q = −dβ/M − p·m
+ * Without a shift E[u²] − m² would lose the digits of a variance that is small beside the mean. A convolution subtracts
+ * the running mean in its bias, for nothing; any other input is centered by a pass of its own.
+ * The factor a of dX is left to the convolution's gradients where its kernel is small beside the map.
+ */
+import { sizeOf, type Value } from '../../../onnx/index.js';
+import type { Blocked, Nchwc } from './nchwc.js';
+import type { BlockedContext } from './rule.js';
+import type { Extra } from './tracker.js';
+import { fromVector, toVector } from './vector.js';
+
+/** What the backward pass of a BatchNormalization takes from the forward pass; vectors are [Cp]. */
+export interface Statistics {
+  /** The input less the shift. */
+  readonly u: Blocked;
+  /** Mean of u; undefined: 0. */
+  readonly mean: Value | undefined;
+  readonly inverse: Value;
+  readonly scale: Value;
+}
+
+/** By the mean that the backward node reads. */
+export type StatisticsTable = Map<Value, Statistics>;
+
+/** A kernel is scaled instead of the map where it has less than this share of the map's elements. */
+const FOLD_SHARE = 0.5;
+
+export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boolean {
+  const { b, n, t, node, shape } = c;
+  const [x, gamma, beta, guess] = [node.input(0), node.input(1), node.input(2), node.inputs[3]];
+  const dims4 = shape(x);
+  if (dims4.length !== 4) return false;
+  const channels = dims4[1];
+  const perM = b.f32(channels / sizeOf(dims4));
+  const { u, shift } = shifted(c, x, guess, perM);
+  const fromGuess = shift.kind === 'guess';
+  const mean = fromGuess
+    ? b.op('Mul', [n.channelSum(u.value, u.dims), perM], {}, { name: 'mean' })
+    : undefined;
+  const squares = b.op('Mul', [n.channelDot(u.value, u.value, u.dims), perM]);
+  // Rounding may take it below zero.
+  const variance = mean
+    ? b.op('Relu', [b.op('Sub', [squares, b.op('Mul', [mean, mean])])], {}, { name: 'variance' })
+    : squares;
+  const epsilon = b.f32(node.float('epsilon', 1e-5));
+  const inverse = b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
+  const scale = b.op('Mul', [fromVector(n, gamma, channels), inverse]);
+  const padded = fromVector(n, beta, channels);
+  const bias = mean ? b.op('Sub', [padded, b.op('Mul', [scale, mean])]) : padded;
+  const emit = ({ activation, sum }: Extra): Blocked => ({
+    ...u,
+    value: n.affine(u.value, u.dims, { scale, bias, sum, activation }),
+  });
+  t.set(node.output(0), { kind: 'pending', pending: { takes: ['activation', 'sum'], emit } });
+  const reported = toVector(n, mean ? b.op('Add', [mean, shift.by]) : shift.by, channels);
+  replace(c, 1, reported);
+  table.set(reported, { u, mean, inverse, scale });
+  replace(c, 2, toVector(n, variance, channels));
+  return true;
+}
+
+/** Readers of a vector output read the emitted one. */
+function replace({ b, node }: BlockedContext, output: number, by: Value): void {
+  b.graph.replaceUses(node.output(output), by);
+}
+
+interface Shifted {
+  readonly u: Blocked;
+  readonly shift: { readonly kind: 'guess' | 'mean'; readonly by: Value };
+}
+
+function shifted(c: BlockedContext, x: Value, guess: Value | undefined, perM: Value): Shifted {
+  const { b, n, t, shape } = c;
+  const entry = t.entry(x);
+  const readers = x.uses.every(
+    ({ node, index }) =>
+      (node.opType === 'BatchNormTrain' && index === 0) ||
+      (node.opType === 'BatchNormTrainGrad' && index === 1),
+  );
+  const alone = readers && x.uses.filter((u) => u.node.opType === 'BatchNormTrain').length === 1;
+  if (guess && alone && entry?.kind === 'pending' && entry.pending.takes.includes('shift')) {
+    const by = fromVector(n, guess, shape(x)[1]);
+    return { u: entry.pending.emit({ shift: by }), shift: { kind: 'guess', by } };
+  }
+  const whole = t.clean(x);
+  const mean = b.op('Mul', [n.channelSum(whole.value, whole.dims), perM], {}, { name: 'mean' });
+  const value = n.affine(whole.value, whole.dims, { bias: b.op('Neg', [mean]) });
+  return { u: { ...whole, value }, shift: { kind: 'mean', by: mean } };
+}
+
+export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): boolean {
+  const { b, n, t, node, shape } = c;
+  const [dy, x, meanOutput] = [node.input(0), node.input(1), node.input(3)];
+  const site = table.get(meanOutput);
+  if (!site) return false;
+  const { u, mean, inverse, scale } = site;
+  const channels = u.channels;
+  const gradient = t.clean(dy);
+  const perM = b.f32(-channels / sizeOf(shape(x)));
+  const dbeta = n.channelSum(gradient.value, u.dims);
+  const dot = n.channelDot(gradient.value, u.value, u.dims);
+  const dgamma = b.op('Mul', [inverse, mean ? b.op('Sub', [dot, b.op('Mul', [mean, dbeta])]) : dot]);
+  replace(c, 1, toVector(n, dgamma, channels));
+  replace(c, 2, toVector(n, dbeta, channels));
+  if (node.output(0).isDead) return true;
+  const p = b.op('Mul', [b.op('Mul', [inverse, dgamma]), perM]);
+  const meanOfGradient = b.op('Mul', [dbeta, perM]);
+  const q = mean ? b.op('Sub', [meanOfGradient, b.op('Mul', [p, mean])]) : meanOfGradient;
+  const fold = leavesFactor(node.output(0), sizeOf(u.dims));
+  const make = (source: Value, own: boolean, factor: Value | undefined): Value => {
+    const [scaleBy, bias] = factor ? [b.op('Mul', [p, factor]), b.op('Mul', [q, factor])] : [p, q];
+    // A sum that has other readers would be copied by one thread.
+    return own
+      ? n.affine(u.value, u.dims, { scale: scaleBy, bias, sum: source })
+      : b.op('Add', [n.affine(u.value, u.dims, { scale: scaleBy, bias }), source]);
+  };
+  if (fold) {
+    const value = make(gradient.value, dy.uses.length === 1, undefined);
+    t.set(node.output(0), { kind: 'scaled', blocked: { ...u, value }, factor: scale });
+  } else {
+    const scaled = n.affine(gradient.value, u.dims, { scale });
+    t.setBlocked(node.output(0), { ...u, value: make(scaled, true, scale) });
+  }
+  return true;
+}
+
+/** Whether only gradients of convolutions read dX, whose kernels are small beside the map. */
+function leavesFactor(dx: Value, elements: number): boolean {
+  return dx.uses.every(({ node, index }) => {
+    if (index !== 0) return false;
+    const kernel =
+      node.opType === 'ConvInputGrad'
+        ? node.input(1).shape
+        : node.opType === 'ConvWeightGrad'
+          ? node.output().shape
+          : undefined;
+    return kernel !== undefined && sizeOf(kernel) < FOLD_SHARE * elements;
+  });
+}
+
+/** Frozen statistics: an affine map. */
+export function batchNorm(c: BlockedContext): boolean {
+  const { b, n, t, node, shape } = c;
+  const x = node.input(0);
+  if (shape(x).length !== 4 || t.isPlain(x)) return false;
+  const u = t.clean(x);
+  const channels = u.channels;
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => node.input(i));
+  const epsilon = b.f32(node.float('epsilon', 1e-5));
+  const scale = b.op('Div', [gamma, b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
+  const bias = b.op('Sub', [beta, b.op('Mul', [scale, mean])]);
+  const emit = ({ activation, sum }: Extra): Blocked => ({
+    ...u,
+    value: n.affine(u.value, u.dims, {
+      scale: fromVector(n, scale, channels),
+      bias: fromVector(n, bias, channels),
+      sum,
+      activation,
+    }),
+  });
+  t.set(node.output(), { kind: 'pending', pending: { takes: ['activation', 'sum'], emit } });
+  return true;
+}
+
+/** Σ over images and pixels of a map, as the gradient of a per-channel bias is. */
+export function channelSumOf(n: Nchwc, v: Blocked): Value {
+  return toVector(n, n.channelSum(v.value, v.dims), v.channels);
+}

@@ -1,0 +1,228 @@
+import { Tensor, type Value } from '../../../onnx/index.js';
+import { type KernelLayout, packedDims, packInGraph, packKernel, unpackInGraph } from './kernel.js';
+import type { Activation, Blocked, Nchwc } from './nchwc.js';
+
+/** What a convolution that is not emitted yet can still take in. */
+export interface Extra {
+  /** Applied last; the result stands for the activation's output. */
+  readonly activation?: Activation;
+  /** Added before the activation. */
+  readonly sum?: Value;
+  /** [Op], subtracted from every pixel. */
+  readonly shift?: Value;
+  /** Added at the pixels that a stride of the pending gradient reaches, [N, Cp, ⌈H/s⌉, ⌈W/s⌉]. */
+  readonly compact?: Value;
+}
+
+/** A result whose operators are emitted where it is first needed, so that a reader can be fused into them. */
+export interface Pending {
+  readonly takes: readonly (keyof Extra)[];
+  emit(extra: Extra): Blocked;
+  /** Set where the result is zero except at the multiples of `strides`: only those pixels, [N, Cp, ⌈H/s⌉, ⌈W/s⌉]. */
+  readonly compact?: { readonly strides: readonly number[]; emit(): Blocked };
+  /** The strides whose multiples `Extra.compact` is added at. */
+  readonly strides?: readonly number[];
+}
+
+/** How the value of an NCHW tensor of the original graph is at hand. */
+export type Entry =
+  | { readonly kind: 'blocked'; readonly blocked: Blocked }
+  | { readonly kind: 'pending'; readonly pending: Pending }
+  /** A residual sum that only an activation reads: the activation is to be fused as well. */
+  | { readonly kind: 'residual'; readonly pending: Pending; readonly other: Value }
+  /** The same number for all pixels of a map: `small` is [N, Cp, 1, 1]. */
+  | { readonly kind: 'spread'; readonly small: Blocked; readonly dims: readonly number[] }
+  /** `factor` [Cp] times `blocked`; the product is left to the convolutions that read it. */
+  | { readonly kind: 'scaled'; readonly blocked: Blocked; readonly factor: Value }
+  /** An element-wise product that only a sum over pixels reads. */
+  | { readonly kind: 'product'; readonly left: Blocked; readonly right: Blocked };
+
+export interface PackedKernel {
+  readonly layout: KernelLayout;
+  readonly value: Value;
+}
+
+/**
+ * Knows, for the values of the graph as autodiff left it, their blocked stand-ins, and converts where a reader wants the
+ * other form. Conversions are made once, right before the first reader; every later one stands further down.
+ */
+export class Tracker {
+  readonly n: Nchwc;
+  readonly #entries = new Map<Value, Entry>();
+  readonly #plain = new Map<Value, Value>();
+  readonly #clean = new Map<Value, Blocked>();
+  readonly #kernels = new Map<Value, PackedKernel>();
+  /** Trainable kernels whose state may be stored packed. */
+  readonly #parameters: ReadonlySet<Value>;
+  readonly #derived = new Map<Value, Map<string, Value>>();
+
+  constructor(n: Nchwc, parameters: ReadonlySet<Value>) {
+    this.n = n;
+    this.#parameters = parameters;
+  }
+
+  entry(v: Value): Entry | undefined {
+    return this.#entries.get(v);
+  }
+
+  set(v: Value, entry: Entry): void {
+    this.#entries.set(v, entry);
+  }
+
+  setBlocked(v: Value, blocked: Blocked): void {
+    this.set(v, { kind: 'blocked', blocked });
+  }
+
+  /** A pending result that only this reader waits for, and that can take in `what`. */
+  pending(v: Value, what: keyof Extra): Pending | undefined {
+    const entry = this.#entries.get(v);
+    if (entry?.kind !== 'pending' || !entry.pending.takes.includes(what)) return undefined;
+    return v.uses.length === 1 && !v.isOutput ? entry.pending : undefined;
+  }
+
+  /** The blocked form; an NCHW value is converted. */
+  blocked(v: Value): Blocked {
+    const entry = this.#entries.get(v);
+    if (entry?.kind === 'blocked') return entry.blocked;
+    const blocked = entry ? this.#materialize(entry) : this.n.block4(v, dimsOf(v));
+    if (!entry) this.#plain.set(v, v);
+    this.setBlocked(v, blocked);
+    return blocked;
+  }
+
+  /** The blocked form with zeros in the padding. */
+  clean(v: Value): Blocked {
+    const blocked = this.blocked(v);
+    if (!blocked.dirty) return blocked;
+    const known = this.#clean.get(blocked.value);
+    if (known) return known;
+    const channels = blocked.dims[1];
+    const mask = this.n.shared(`first ${blocked.channels} of ${channels}`, () =>
+      this.n.b.f32(Float32Array.from({ length: channels }, (_, c) => (c < blocked.channels ? 1 : 0))),
+    );
+    const value = this.n.affine(blocked.value, blocked.dims, { scale: mask });
+    const made = { ...blocked, value, dirty: false };
+    this.#clean.set(blocked.value, made);
+    return made;
+  }
+
+  /** The value as the original graph has it. */
+  plain(v: Value): Value {
+    const kernel = this.#kernels.get(v);
+    if (kernel && !this.#parameters.has(v) && v.constant === undefined)
+      return this.#once(this.#plain, v, () => unpackInGraph(this.n.b, kernel.layout, kernel.value));
+    if (!this.#entries.has(v)) return v;
+    const known = this.#plain.get(v);
+    if (known) return known;
+    const blocked = this.blocked(v);
+    const type = v.type?.kind === 'tensor' ? v.type.dataType : 'float32';
+    const { b } = this.n;
+    const made =
+      type === 'bool'
+        ? b.op(
+            'Cast',
+            [
+              this.n.plain4(
+                { ...blocked, value: b.op('Cast', [blocked.value], { to: 1 }) },
+                blocked.channels,
+              ),
+            ],
+            { to: 9 },
+          )
+        : this.n.plain4(blocked, blocked.channels);
+    this.#plain.set(v, made);
+    return made;
+  }
+
+  /** Whether the value itself is at hand, so that an NCHW reader costs nothing. */
+  isPlain(v: Value): boolean {
+    return !this.#kernels.has(v) && (!this.#entries.has(v) || this.#plain.get(v) === v);
+  }
+
+  /** A kernel as the convolutions of `layout` want it. */
+  kernel(v: Value, layout: KernelLayout): Value {
+    const known = this.#kernels.get(v);
+    if (known && sameLayout(known.layout, layout)) return known.value;
+    const constant = v.constant?.typed();
+    if (constant instanceof Float32Array) {
+      const packed = Tensor.float32(packedDims(layout), packKernel(layout, constant));
+      const value = this.n.b.constant(packed, `${v.name}/packed`);
+      this.#kernels.set(v, { layout, value });
+      return value;
+    }
+    if (known || !this.#parameters.has(v)) {
+      const plain = known ? unpackInGraph(this.n.b, known.layout, known.value) : v;
+      return this.derived(v, `packed ${JSON.stringify(layout)}`, () => packInGraph(this.n.b, layout, plain));
+    }
+    const { graph } = this.n.b;
+    const value = graph.addInput(graph.uniqueName(`${v.name}/packed`), {
+      kind: 'tensor',
+      dataType: 'float32',
+      shape: packedDims(layout),
+    });
+    this.#kernels.set(v, { layout, value });
+    return value;
+  }
+
+  packed(v: Value): PackedKernel | undefined {
+    return this.#kernels.get(v);
+  }
+
+  setKernel(v: Value, kernel: PackedKernel): void {
+    this.#kernels.set(v, kernel);
+  }
+
+  /** What several nodes make of a value: made once per key. */
+  derived(v: Value, what: string, make: () => Value): Value {
+    const known = this.#derived.get(v) ?? new Map<string, Value>();
+    this.#derived.set(v, known);
+    const value = known.get(what) ?? make();
+    known.set(what, value);
+    return value;
+  }
+
+  #materialize(entry: Exclude<Entry, { kind: 'blocked' }>): Blocked {
+    const { n } = this;
+    switch (entry.kind) {
+      case 'pending':
+        return entry.pending.emit({});
+      case 'residual': {
+        const first = entry.pending.emit({});
+        const value = n.b.op('Add', [first.value, this.clean(entry.other).value]);
+        return { ...first, value };
+      }
+      case 'scaled':
+        return {
+          ...entry.blocked,
+          value: n.affine(entry.blocked.value, entry.blocked.dims, { scale: entry.factor }),
+        };
+      case 'spread': {
+        const { small, dims } = entry;
+        const [count, c, h, w] = dims;
+        const shape = [count, c / n.block, h * w, n.block];
+        const wide = n.b.op('Expand', [n.panels(small.value, [count, c, 1, 1]), n.b.i64(shape)]);
+        return { ...small, dims, value: n.reshape(wide, dims) };
+      }
+      case 'product': {
+        const { left, right } = entry;
+        const dirty = left.dirty && right.dirty;
+        return { ...left, dirty, value: n.b.op('Mul', [left.value, right.value]) };
+      }
+    }
+  }
+
+  #once(map: Map<Value, Value>, v: Value, make: () => Value): Value {
+    const value = map.get(v) ?? make();
+    map.set(v, value);
+    return value;
+  }
+}
+
+export function sameLayout(p: KernelLayout, q: KernelLayout): boolean {
+  return p.kind === q.kind && p.block === q.block && p.dims.every((d, i) => d === q.dims[i]);
+}
+
+function dimsOf(v: Value): readonly number[] {
+  if (!v.shape) throw new Error(`the shape of '${v.name}' is not known`);
+  return v.shape;
+}

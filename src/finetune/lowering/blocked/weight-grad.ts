@@ -1,0 +1,64 @@
+/**
+ * dW of a convolution on blocked tensors: which formulation by the shape. All end in the packed layout of the kernel
+ * without element-wise transposes; thresholds are from the measurements of `npm run bench:lowering`.
+ */
+import type { Value } from '../../../onnx/index.js';
+import { geometryOf } from '../../autodiff/geometry.js';
+import { gradientOf } from './conv.js';
+import { axesOf, kernelLayout } from './geometry.js';
+import { type KernelLayout, scaleOutputs } from './kernel.js';
+import type { BlockedContext } from './rule.js';
+import { byColumns, byShifts, byTaps } from './weight-grad/dense.js';
+import { depthwise } from './weight-grad/depthwise.js';
+import { pointwise } from './weight-grad/pointwise.js';
+import { stem, stemFits } from './weight-grad/stem.js';
+import type { WeightGradTask } from './weight-grad/task.js';
+
+/** Maps up to this many rows: all columns side by side and one product. */
+const SMALL_MAP = 14;
+/** Strided maps from this many rows on: a product for each image. */
+const LARGE_STRIDED_MAP = 28;
+/** One product over all columns from so many output channels on, whatever the map. */
+const MANY_OUTPUTS = 256;
+const FEW_INPUTS = 64;
+
+export function convWeightGrad(c: BlockedContext): boolean {
+  const { n, t, node } = c;
+  const [dy, x] = [node.input(0), node.input(1)];
+  const [xShape, wShape, dyShape] = [c.shape(x), c.shape(node.output()), c.shape(dy)];
+  const g = geometryOf(node);
+  const layout = kernelLayout(xShape, wShape, g.group, n.block, t.isPlain(x));
+  if (!layout) return false;
+  const axes = axesOf(g, xShape.slice(2), dyShape.slice(2));
+  if (layout.kind === 'stem' && !stemFits(axes, xShape[1], n.block)) return false;
+  const { gradient, factor } = gradientOf(c, dy);
+  const source = layout.kind === 'stem' ? x : t.clean(x).value;
+  const task: WeightGradTask = {
+    n,
+    t,
+    x: source,
+    dy: gradient.value,
+    images: xShape[0],
+    inputs: layout.kind === 'stem' ? xShape[1] : n.padded(xShape[1]),
+    outputs: n.padded(wShape[0]),
+    axes,
+  };
+  const value = formulate(task, layout);
+  t.setKernel(node.output(), {
+    layout,
+    value: factor ? scaleOutputs(n.b, layout, value, factor) : value,
+  });
+  return true;
+}
+
+function formulate(task: WeightGradTask, { kind }: KernelLayout): Value {
+  if (kind === 'depthwise') return depthwise(task);
+  if (kind === 'stem') return stem(task);
+  const { axes, inputs, outputs } = task;
+  if (axes.every((a) => a.kernel === 1 && a.begin === 0 && a.end === 0)) return pointwise(task);
+  const rows = axes[0].out;
+  const unit = axes.every((a) => a.stride === 1);
+  if (!unit) return rows >= LARGE_STRIDED_MAP ? byTaps(task) : byColumns(task);
+  if (outputs >= MANY_OUTPUTS || (rows <= SMALL_MAP && inputs >= FEW_INPUTS)) return byColumns(task);
+  return byShifts(task);
+}

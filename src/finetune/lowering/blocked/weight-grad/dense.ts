@@ -1,0 +1,144 @@
+/** dW of dense kernels of more than one tap. */
+import { Tensor, type Value } from '../../../../onnx/index.js';
+import { transposeBlocks } from '../kernel.js';
+import { channelRows, inputDims, outputDims, sumFirst, type WeightGradTask } from './task.js';
+
+/** Up to so many input channels the shifted inputs are stacked: the product's kernel wants a dozen rows at least. */
+const STACKED_INPUTS = 32;
+
+function kernelOf({ axes }: WeightGradTask): readonly [number, number] {
+  return [axes[0].kernel, axes[1].kernel];
+}
+
+/** X with one more row of zeros, for windows that reach outside to point at. */
+function withZeroRow(task: WeightGradTask): Value {
+  const [images, inputs, h, w] = inputDims(task);
+  return task.n.affine(task.x, [images, inputs, h + 1, w], { pads: [0, 0, 1, 0] });
+}
+
+/** Pixel of X that tap (i, j) of output (r, q) reads, or the first one of the row of zeros. */
+function pixelOf(
+  { axes: [rows, columns] }: WeightGradTask,
+  r: number,
+  q: number,
+  i: number,
+  j: number,
+): number {
+  const y = r * rows.stride + i * rows.dilation - rows.begin;
+  const x = q * columns.stride + j * columns.dilation - columns.begin;
+  const inside = y >= 0 && y < rows.size && x >= 0 && x < columns.size;
+  return inside ? y * columns.size + x : rows.size * columns.size;
+}
+
+function int32(task: WeightGradTask, list: Int32Array): Value {
+  return task.n.b.constant(Tensor.int32([list.length], list));
+}
+
+/** All windows gathered side by side ([N·P, C·k·k]) and one product: small maps. */
+export function byColumns(task: WeightGradTask): Value {
+  const { n, images, inputs, outputs, axes, dy } = task;
+  const { b, block } = n;
+  const [kh, kw] = kernelOf(task);
+  const [oh, ow] = axes.map((a) => a.out);
+  const [h, w] = [axes[0].size + 1, axes[1].size];
+  const pixels = oh * ow;
+  const blocks = inputs / block;
+  const order = new Int32Array(pixels * blocks * kh * kw);
+  let at = 0;
+  for (let r = 0; r < oh; r++)
+    for (let q = 0; q < ow; q++)
+      for (let c = 0; c < blocks; c++)
+        for (let i = 0; i < kh; i++)
+          for (let j = 0; j < kw; j++) order[at++] = c * h * w + pixelOf(task, r, q, i, j);
+  const lines = n.reshape(withZeroRow(task), [images, blocks * h * w, block]);
+  const columns = b.op('Gather', [lines, int32(task, order)], { axis: 1 });
+  const rows = b.op('Transpose', [channelRows(task, dy, outputDims(task))], { perm: [1, 0, 2] });
+  const product = b.op('MatMul', [
+    n.reshape(rows, [outputs, images * pixels]),
+    n.reshape(columns, [images * pixels, inputs * kh * kw]),
+  ]);
+  // [O, (C/B, taps, B)] is the packed order but for O, whose blocks one reorder takes inside.
+  const size = [outputs / block, block, inputs * kh * kw, 1];
+  const packed = n.op('ReorderInput', [n.reshape(product, size)], size);
+  return n.reshape(packed, [outputs, inputs, kh, kw]);
+}
+
+/** For each tap a panel of the pixels it reads, and a product for each image: large strided maps. */
+export function byTaps(task: WeightGradTask): Value {
+  const { n, images, inputs, outputs, axes, dy } = task;
+  const { b, block } = n;
+  const [kh, kw] = kernelOf(task);
+  const [oh, ow] = axes.map((a) => a.out);
+  const [h, w] = [axes[0].size + 1, axes[1].size];
+  const pixels = oh * ow;
+  const [ob, ib] = [outputs / block, inputs / block];
+  const order = new Int32Array(kh * kw * pixels);
+  let at = 0;
+  for (let i = 0; i < kh; i++)
+    for (let j = 0; j < kw; j++)
+      for (let r = 0; r < oh; r++) for (let q = 0; q < ow; q++) order[at++] = pixelOf(task, r, q, i, j);
+  const lines = n.reshape(withZeroRow(task), [images, ib, h * w, block]);
+  const gathered = b.op('Gather', [lines, int32(task, order)], { axis: 2 });
+  const panels = n.reshape(gathered, [images, ib * kh * kw, pixels, block]);
+  const rows = n.reshape(channelRows(task, dy, outputDims(task)), [images, 1, outputs, pixels]);
+  const product = sumFirst(task, b.op('MatMul', [rows, panels]));
+  const blocks = b.op('Transpose', [n.reshape(product, [ib * kh * kw, ob, block * block])], {
+    perm: [1, 0, 2],
+  });
+  const packed = transposeBlocks(b, block, blocks, ob * ib * kh * kw);
+  return n.reshape(packed, [outputs, inputs, kh, kw]);
+}
+
+/**
+ * Stride 1: columns shifted on X by one-hot row kernels, rows shifted on dY by padding, so that tap (i, j) is the product
+ * of a shifted X and a shifted dY over all pixels of a frame as high as the padded input. No Slice, no Gather.
+ */
+export function byShifts(task: WeightGradTask): Value {
+  const { n, images, inputs, outputs, axes, dy } = task;
+  const { b, block } = n;
+  const [kh, kw] = kernelOf(task);
+  const [rows, columns] = axes;
+  const height = rows.size + rows.begin + rows.end;
+  const width = columns.out;
+  const pixels = height * width;
+  const frame = [images, inputs, height, width];
+  const shifted = Array.from({ length: kw }, (_, j) => {
+    const v = n.conv(task.x, oneHotRow(task, kw, j), frame, {
+      kernel: [1, kw],
+      dilations: [1, columns.dilation],
+      pads: [rows.begin, columns.begin, rows.end, columns.end],
+      group: inputs,
+    });
+    return n.reshape(channelRows(task, v, frame), [images, 1, inputs, pixels]);
+  });
+  const lowered = Array.from({ length: kh }, (_, i) => {
+    const above = i * rows.dilation;
+    const dims = [images, outputs, height, width];
+    const v = n.affine(dy, dims, { pads: [above, 0, height - rows.out - above, 0] });
+    return n.panels(v, dims);
+  });
+  const [ob, ib] = [outputs / block, inputs / block];
+  const kernel = [outputs, inputs, kh, kw];
+  if (inputs <= STACKED_INPUTS) {
+    const stack = b.op('Concat', shifted, { axis: 2 });
+    const each = lowered.map((g) =>
+      n.reshape(sumFirst(task, b.op('MatMul', [stack, g])), [ob, kw, ib, block * block]),
+    );
+    const joined = each.length === 1 ? each[0] : b.op('Concat', each, { axis: 1 });
+    return n.reshape(b.op('Transpose', [joined], { perm: [0, 2, 1, 3] }), kernel);
+  }
+  const each = lowered.flatMap((g) =>
+    shifted.map((v) => n.reshape(sumFirst(task, b.op('MatMul', [v, g])), [ob, ib, 1, block * block])),
+  );
+  return n.reshape(b.op('Concat', each, { axis: 2 }), kernel);
+}
+
+/** Depthwise 1×k kernels that pick tap `at`. */
+function oneHotRow({ n, inputs }: WeightGradTask, taps: number, at: number): Value {
+  return n.shared(`tap ${at} of ${taps} × ${inputs}`, () => {
+    const data = new Float32Array(inputs * taps);
+    for (let c = 0; c < inputs / n.block; c++)
+      data.fill(1, (c * taps + at) * n.block, (c * taps + at + 1) * n.block);
+    return n.b.f32(data, [inputs, 1, 1, taps]);
+  });
+}

@@ -1,0 +1,41 @@
+import type { Value } from '../../../../onnx/index.js';
+import type { Axis } from '../geometry.js';
+import type { Nchwc } from '../nchwc.js';
+import type { Tracker } from '../tracker.js';
+
+export interface WeightGradTask {
+  readonly n: Nchwc;
+  readonly t: Tracker;
+  /** [N, inputs, H, W] in blocks; for a stem in NCHW. */
+  readonly x: Value;
+  /** [N, outputs, oH, oW] in blocks. */
+  readonly dy: Value;
+  readonly images: number;
+  /** Padded, but for a stem. */
+  readonly inputs: number;
+  /** Padded. */
+  readonly outputs: number;
+  /** Rows, columns. */
+  readonly axes: readonly Axis[];
+}
+
+export function inputDims({ images, inputs, axes }: WeightGradTask): number[] {
+  return [images, inputs, ...axes.map((a) => a.size)];
+}
+
+export function outputDims({ images, outputs, axes }: WeightGradTask): number[] {
+  return [images, outputs, ...axes.map((a) => a.out)];
+}
+
+/** A blocked tensor in NCHW order, padding included, [N, C, P]; made once for all readers. */
+export function channelRows({ n, t }: WeightGradTask, v: Value, dims: readonly number[]): Value {
+  const [images, channels, h, w] = dims;
+  return t.derived(v, 'channel rows', () =>
+    n.reshape(n.op('ReorderOutput', [v], dims, { channels }), [images, channels, h * w]),
+  );
+}
+
+/** Σ over the first axis, which disappears. */
+export function sumFirst({ n }: WeightGradTask, v: Value): Value {
+  return n.b.op('ReduceSum', [v, n.b.i64([0])], { keepdims: 0 });
+}
