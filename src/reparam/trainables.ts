@@ -53,7 +53,7 @@ export function trainables(model: Model, options: TrainableOptions = {}): Traina
   };
   for (const node of model.graph.nodes) {
     if (node.domain !== '' || !node.outputs.some((o) => flow.data.has(o))) continue;
-    for (const i of PARAMETERS.get(node.opType) ?? []) add(node.inputs[i]);
+    if (!isInsideGroupNorm(node)) for (const i of PARAMETERS.get(node.opType) ?? []) add(node.inputs[i]);
     if (node.opType === 'BatchNormalization')
       for (const i of [3, 4]) for (const leaf of parameters(node.input(i))) buffers.add(leaf);
     for (const input of channelVectors(node, flow)) add(input);
@@ -62,14 +62,44 @@ export function trainables(model: Model, options: TrainableOptions = {}): Traina
   return { trainable: [...trainable], frozen: [...frozen], buffers: [...buffers] };
 }
 
-/** The floating-point constants a parameter is made of. Single numbers inside a sub-graph (an epsilon) are none. */
+/**
+ * The floating-point constants a parameter is made of. A single number inside a sub-graph that computes (an epsilon) is
+ * none; one that only gets axes (a shared slope) is.
+ */
 function parameters(input: Value): Value[] {
-  const tensor = constantOf(input);
-  if (tensor) return isFloatType(tensor.dataType) ? [input] : [];
+  const origin = beforeMoves(input);
+  const tensor = constantOf(origin);
+  if (tensor) return isFloatType(tensor.dataType) ? [origin] : [];
   return [...(constantRegion(input)?.leaves ?? [])].filter((v) => {
     const t = constantOf(v);
     return t !== undefined && isFloatType(t.dataType) && t.size > 1;
   });
+}
+
+/** Leave the number of axes larger than 1 as it is. */
+const MOVES = new Set(['Identity', 'Squeeze', 'Transpose', 'Unsqueeze']);
+
+function beforeMoves(value: Value): Value {
+  let origin = value;
+  for (let node = origin.producer; node && MOVES.has(node.opType); node = origin.producer)
+    origin = node.input(0);
+  return origin;
+}
+
+/**
+ * The middle of a group normalization as PyTorch exports it: Reshape to [N, groups, …], InstanceNormalization with scale
+ * 1 and bias 0, Reshape back. The parameters are factors and terms behind it.
+ */
+function isInsideGroupNorm(node: Node): boolean {
+  if (node.opType !== 'InstanceNormalization') return false;
+  const all = (index: number, number: number): boolean => {
+    const data = constantOf(node.input(index))?.typed();
+    return data instanceof Float32Array && data.every((v) => v === number);
+  };
+  const reshaped = [node.input(0).producer, ...node.output(0).consumers].every(
+    (n) => n?.opType === 'Reshape',
+  );
+  return reshaped && all(1, 1) && all(2, 0);
 }
 
 interface Flow {
@@ -116,7 +146,7 @@ function* channelVectors(node: Node, flow: Flow): Generator<Value> {
     const data = node.inputs[other];
     const vector = node.inputs[i];
     if (!data || !vector || !flow.after.has(data) || flow.data.has(vector)) continue;
-    const dims = constantOf(vector)?.dims ?? vector.shape ?? [];
+    const dims = constantOf(beforeMoves(vector))?.dims ?? vector.shape ?? [];
     if (dims.filter((d) => d !== 1).length !== 1) continue;
     if (flow.before.has(node.output(0)) || followsWeighted(data)) yield vector;
   }

@@ -10,7 +10,16 @@ import { difference, expectClose, relativeL2 } from '../support/close.js';
 import { golden, goldenTest, haveGoldens } from '../support/goldens.js';
 
 /** The networks of the goldens whose operators, loss and optimizer this step has. */
-const NETS = ['convs', 'mbv2_bn_relu6', 'resnet_nesterov', 'repvgg', 'pools', 'mbv3_label_smoothing'];
+const NETS = [
+  'convs',
+  'mbv2_bn_relu6',
+  'resnet_nesterov',
+  'repvgg',
+  'pools',
+  'mbv3_label_smoothing',
+  'activations',
+  'layernorm_gemm',
+];
 
 interface Info {
   readonly input_shape: number[];

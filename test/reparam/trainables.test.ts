@@ -93,6 +93,42 @@ describe('what training may change', () => {
   });
 });
 
+describe('as PyTorch exports them', () => {
+  test('a slope that all channels share', () => {
+    const net = new Net();
+    const x = net.conv(net.input([1, 3, 8, 8]), 'a', [4, 3, 3, 3]);
+    const axes = net.graph.addInitializer('axes', Tensor.int64([2], [1, 2]));
+    const slope = net.op('Unsqueeze', [net.weight('slope', [1]), axes]);
+    const model = net.output(net.op('PRelu', [x, slope]));
+    expect(names(trainables(model).trainable)).toEqual(['a.weight', 'slope']);
+  });
+
+  /** Reshape, InstanceNormalization, Reshape, Mul, Add. */
+  function groupNorm(scale: readonly number[]): string[] {
+    const net = new Net();
+    const x = net.conv(net.input([1, 3, 8, 8]), 'a', [4, 3, 3, 3]);
+    const ints = (name: string, list: readonly number[]) =>
+      net.graph.addInitializer(name, Tensor.int64([list.length], list));
+    const grouped = net.op('Reshape', [x, ints('grouped', [0, 2, -1])]);
+    const inner = net.op('InstanceNormalization', [
+      grouped,
+      net.weight('inner.scale', [2], scale),
+      net.weight('inner.bias', [2], [0, 0]),
+    ]);
+    const back = net.op('Reshape', [inner, ints('back', [1, 4, 8, 8])]);
+    const perChannel = (name: string) =>
+      net.op('Unsqueeze', [net.weight(name, [4]), ints(`${name}.axes`, [1, 2])]);
+    let y = net.op('Mul', [back, perChannel('gn.weight')]);
+    y = net.op('Add', [y, perChannel('gn.bias')]);
+    return names(trainables(net.output(net.conv(y, 'b', [2, 4, 1, 1]))).trainable);
+  }
+
+  test('group normalization: the factors and terms per channel, not the 1 and 0 per group', () => {
+    expect(groupNorm([1, 1])).toEqual(['a.weight', 'gn.weight', 'gn.bias', 'b.weight']);
+    expect(groupNorm([1, 2])).toContain('inner.scale');
+  });
+});
+
 describe('where the scores are', () => {
   for (const [op, log] of [
     ['Softmax', false],

@@ -4,7 +4,19 @@ import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
 import { isInternal } from '../../src/finetune/autodiff/internal.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import { portable } from '../../src/finetune/lowering/portable/index.js';
-import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
+import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
+import {
+  cloneModel,
+  Graph,
+  GraphBuilder,
+  Model,
+  type Node,
+  sizeOf,
+  Tensor,
+  tensorType,
+  upgradeOpset,
+  type Value,
+} from '../../src/onnx/index.js';
 import { inferNode } from '../../src/onnx/infer/index.js';
 import { evaluate, type RefTensor } from '../../src/runtime/reference/index.js';
 
@@ -15,6 +27,8 @@ export interface GradientCase {
   readonly build: (b: GraphBuilder, inputs: Readonly<Record<string, Value>>) => Value;
   /** Largest allowed |analytic − numeric| relative to the gradient's largest value. */
   readonly tolerance?: number;
+  /** That the function is written in; the gradient is always emitted in that of training graphs. Default: theirs. */
+  readonly opset?: number;
 }
 
 export interface Draw {
@@ -34,6 +48,7 @@ const real = (dims: readonly number[], data: Float64Array): RefTensor => ({
  */
 export function checkGradients(name: string, test: GradientCase): void {
   const random = randomFor('gradcheck', name);
+  const opset = test.opset ?? TRAINING_OPSET;
   const graph = new Graph('test');
   const values: Record<string, Value> = {};
   const feeds = new Map<string, RefTensor>();
@@ -45,35 +60,24 @@ export function checkGradients(name: string, test: GradientCase): void {
     );
     feeds.set(key, real(draw.dims, data));
   }
-  const model = new Model(graph, 20, 9);
-  const b = new GraphBuilder(graph, 20, {
-    infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
-  });
-  const y = test.build(b, values);
+  const model = new Model(graph, opset, 9);
+  const builder = new GraphBuilder(graph, opset, { infer: inferStatic });
+  const y = test.build(builder, values);
+  graph.addOutput(y);
   const dims = y.shape;
   if (!dims) throw new Error(`${name}: the shape of the output is not known`);
   const r = Float32Array.from({ length: sizeOf(dims) }, () => random.normal());
-  const seed = b.constant(Tensor.float32(dims, r));
-  const gradients = differentiate(b, new Map([[y, seed]]), Object.values(values));
-  graph.addOutput(b.op('ReduceSum', [b.op('Mul', [y, seed])], { keepdims: 0 }));
+
   const keys = Object.keys(values);
-  for (const key of keys) {
-    const g = gradients.get(values[key]);
-    if (!g) throw new Error(`${name}: no gradient of ${key}`);
-    graph.addOutput(b.op('Identity', [g], {}, { name: `gradient/${key}` }));
-  }
-  lower(b, portable);
-  expect(
-    graph.nodes.filter((n) => n.domain !== '').map((n) => n.opType),
-    'standard operators only',
-  ).toEqual([]);
-  const names = graph.outputs.map((v) => v.name);
-  const analytic = evaluate(model, feeds);
-  const scalar = (changed: ReadonlyMap<string, RefTensor>): number =>
-    Number(evaluate(model, changed, { fetch: [graph.outputs[0]] }).get(names[0])?.data[0]);
+  const results = [...evaluate(gradientModel(model, keys, Tensor.float32(dims, r)), feeds).values()];
+  lower(builder, portable);
+  const scalar = (changed: ReadonlyMap<string, RefTensor>): number => {
+    const [out] = evaluate(model, changed).values();
+    return r.reduce((sum, weight, i) => sum + weight * Number(out.data[i]), 0);
+  };
   keys.forEach((key, k) => {
     const input = feeds.get(key);
-    const result = analytic.get(names[k + 1]);
+    const result = results[k];
     if (!input || !result) throw new Error(`${name}: ${key} is missing`);
     expect(result.dims, `${name}: dims of the gradient of ${key}`).toEqual(input.dims);
     const own = Float64Array.from(input.data as Float64Array);
@@ -94,6 +98,38 @@ export function checkGradients(name: string, test: GradientCase): void {
           `${name}: gradient of ${key}[${i}] is ${result.data[i]}, central difference ${numeric[i]} (allowed ${tolerance})`,
         );
   });
+}
+
+/** A copy of the model, brought to the opset of training graphs, with the gradients of Σ r·y as its outputs. */
+function gradientModel(source: Model, inputs: readonly string[], r: Tensor): Model {
+  const model = cloneModel(source);
+  upgradeOpset(model, TRAINING_OPSET);
+  const { graph } = model;
+  const b = new GraphBuilder(graph, TRAINING_OPSET, { infer: inferStatic });
+  const [y] = graph.outputs;
+  const wanted = inputs.map((name) => {
+    const value = graph.inputs.find((v) => v.name === name);
+    if (!value) throw new Error(`input '${name}' was lost`);
+    return value;
+  });
+  const gradients = differentiate(b, new Map([[y, b.constant(r)]]), wanted);
+  graph.removeOutput(y);
+  for (const value of wanted) {
+    const g = gradients.get(value);
+    if (!g) throw new Error(`no gradient of ${value.name}`);
+    graph.addOutput(b.op('Identity', [g], {}, { name: `gradient/${value.name}` }));
+  }
+  lower(b, portable);
+  expect(
+    graph.nodes.filter((n) => n.domain !== '').map((n) => n.opType),
+    'standard operators only',
+  ).toEqual([]);
+  return model;
+}
+
+/** Types of emitted nodes; internal operators bring their own. */
+function inferStatic(node: Node, opset: number): ReturnType<typeof inferNode> {
+  return isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset);
 }
 
 /** Values away from the given kinks by at least 0.05, so that a central difference sees one side. */

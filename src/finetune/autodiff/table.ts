@@ -11,18 +11,35 @@ import {
 } from './rules/activation.js';
 import {
   addGradient,
+  cosGradient,
   divGradient,
   expGradient,
+  logGradient,
   mulGradient,
   negGradient,
+  powGradient,
   reciprocalGradient,
+  sinGradient,
   sqrtGradient,
   subGradient,
   sumGradient,
 } from './rules/arithmetic.js';
+import { extremumGradient, whereGradient } from './rules/choose.js';
 import { convGradient, convTransposeGradient } from './rules/conv.js';
+
+import { groupNormGradient, instanceNormGradient, layerNormGradient } from './rules/layer-norm.js';
 import { gemmGradient, matMulGradient } from './rules/linear.js';
+import { lrnGradient } from './rules/lrn.js';
 import { batchNormGradient, batchNormTrainGradient } from './rules/norm.js';
+import {
+  absGradient,
+  celuGradient,
+  eluGradient,
+  leakyReluGradient,
+  pReluGradient,
+  seluGradient,
+  thresholdedReluGradient,
+} from './rules/piecewise.js';
 import {
   averagePoolGradient,
   globalAveragePoolGradient,
@@ -54,36 +71,60 @@ import {
   tileGradient,
   transposeGradient,
 } from './rules/shape.js';
+import {
+  erfGradient,
+  geluGradient,
+  mishGradient,
+  softplusGradient,
+  softsignGradient,
+} from './rules/smooth.js';
 
 /** Gradient rules by operator (ai.onnx, opset 20). */
 const rules = {
+  Abs: absGradient,
   Add: addGradient,
   AveragePool: averagePoolGradient,
   BatchNormalization: batchNormGradient,
   Cast: castGradient,
+  Celu: celuGradient,
   Clip: clipGradient,
   Concat: concatGradient,
   Conv: convGradient,
   ConvTranspose: convTransposeGradient,
+  Cos: cosGradient,
   DepthToSpace: depthToSpaceGradient,
   Div: divGradient,
   Dropout: identityGradient,
+  Elu: eluGradient,
+  Erf: erfGradient,
   Exp: expGradient,
   Expand: expandGradient,
   Flatten: reshapeGradient,
   Gather: gatherGradient,
+  Gelu: geluGradient,
   Gemm: gemmGradient,
   GlobalAveragePool: globalAveragePoolGradient,
   GlobalMaxPool: globalMaxPoolGradient,
+  GroupNormalization: groupNormGradient,
   HardSigmoid: hardSigmoidGradient,
   HardSwish: hardSwishGradient,
   Identity: identityGradient,
+  InstanceNormalization: instanceNormGradient,
+  LRN: lrnGradient,
+  LayerNormalization: layerNormGradient,
+  LeakyRelu: leakyReluGradient,
+  Log: logGradient,
   LogSoftmax: logSoftmaxGradient,
   MatMul: matMulGradient,
+  Max: extremumGradient,
   MaxPool: maxPoolGradient,
+  Min: extremumGradient,
+  Mish: mishGradient,
   Mul: mulGradient,
   Neg: negGradient,
+  PRelu: pReluGradient,
   Pad: padGradient,
+  Pow: powGradient,
   Reciprocal: reciprocalGradient,
   ReduceL1: reduceL1Gradient,
   ReduceL2: reduceL2Gradient,
@@ -97,18 +138,24 @@ const rules = {
   ReduceSumSquare: reduceSumSquareGradient,
   Relu: reluGradient,
   Reshape: reshapeGradient,
+  Selu: seluGradient,
   Sigmoid: sigmoidGradient,
+  Sin: sinGradient,
   Slice: sliceGradient,
   Softmax: softmaxGradient,
+  Softplus: softplusGradient,
+  Softsign: softsignGradient,
   SpaceToDepth: spaceToDepthGradient,
   Sqrt: sqrtGradient,
   Squeeze: reshapeGradient,
   Sub: subGradient,
   Sum: sumGradient,
   Tanh: tanhGradient,
+  ThresholdedRelu: thresholdedReluGradient,
   Tile: tileGradient,
   Transpose: transposeGradient,
   Unsqueeze: reshapeGradient,
+  Where: whereGradient,
 } satisfies Record<string, GradientRule>;
 
 export const GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Map<string, GradientRule>(

@@ -184,6 +184,12 @@ const rows: readonly Row[] = [
     attrs: { num_groups: 2 },
     becomes: ['Reshape', 'InstanceNormalization', 'Reshape', 'Reshape', 'Reshape', 'Mul', 'Add'],
   },
+  {
+    op: 'GroupNormalization',
+    opset: 18,
+    in: [f(2, 4, 3, 3), c([2], 1, 2), c([2], 0, -1)],
+    attrs: { num_groups: 2 },
+  },
 ];
 
 describe('one operator means the same at opset 20', () => {
