@@ -169,6 +169,35 @@ describe('parameters', () => {
   });
 });
 
+describe('inputs beside the image', () => {
+  /** x ↦ conv(x)·scale with a second input. */
+  const scaled = (): Model => {
+    const net = new Net();
+    const scale = net.graph.addInput('scale', tensorType('float32', [2, 1, 1]));
+    return net.model(net.b.op('Mul', [net.conv(net.x, 'conv'), scale]));
+  };
+  const prepare = (model: Model, fixed: Record<string, Tensor>) =>
+    prepareTraining(model, { batch: 2, image: [2, 4, 4], engine, fixed: new Map(Object.entries(fixed)) });
+
+  test('are constants of the step when they are fixed, not parameters', async () => {
+    const { model, parameters } = await prepare(scaled(), { scale: Tensor.float32([2, 1, 1], [3, 4]) });
+    expect(parameters.map((p) => p.value.name)).toEqual(['conv.weight']);
+    expect(model.graph.requiredInputs.map((v) => v.name)).toEqual(['x', 'conv.weight']);
+    const scale = [...model.graph.initializers].find((v) => v.name === 'scale');
+    expect(Array.from<number | bigint>(scale?.constant?.typed() ?? [])).toEqual([3, 4]);
+  });
+
+  test('are refused when they are not, or do not fit', async () => {
+    await expect(prepare(scaled(), {})).rejects.toThrow(/2 inputs that must be fed.*'x', 'scale'/s);
+    await expect(
+      prepare(scaled(), { scale: Tensor.float32([2, 1, 1], [3, 4]), rate: Tensor.float32([], [1]) }),
+    ).rejects.toThrow(/no input 'rate'.*'x', 'scale'/s);
+    await expect(prepare(scaled(), { scale: Tensor.int32([2, 1, 1], [3, 4]) })).rejects.toThrow(
+      /'scale' is fixed to.*float32 \[2,1,1\].*int32/s,
+    );
+  });
+});
+
 describe('models that are no classifiers of one image', () => {
   test('two outputs', async () => {
     const net = new Net();

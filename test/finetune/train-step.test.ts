@@ -19,6 +19,7 @@ const NETS = [
   'mbv3_label_smoothing',
   'activations',
   'layernorm_gemm',
+  'lrn_dropout',
 ];
 
 interface Info {
@@ -60,7 +61,11 @@ describe('a train step against PyTorch', () => {
       const data = readSafetensors(folder('batch.safetensors'));
       const model = await loadModel(folder('forward_train.onnx'));
       const [batch, ...image] = info.input_shape;
-      const prepared = await prepareTraining(model, { batch, image, engine });
+      const mask = data.get('mask');
+      const fixed = new Map(
+        mask ? [['mask', Tensor.float32(mask.dims, Float32Array.from(floats(mask)))]] : [],
+      );
+      const prepared = await prepareTraining(model, { batch, image, engine, fixed });
       const step = buildTrainStep(prepared, {
         optimizer: {
           kind: 'sgd',

@@ -1,4 +1,4 @@
-import { UnsupportedError } from '../../base/errors.js';
+import { UnsupportedError, UsageError } from '../../base/errors.js';
 import { cloneModel, type Model, type Tensor, tensorType, upgradeOpset, Value } from '../../onnx/index.js';
 import { constantOf, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
@@ -14,6 +14,8 @@ export interface PrepareOptions {
   readonly image: readonly number[];
   /** Runs what shape inference cannot. */
   readonly engine: Engine;
+  /** What other inputs than the image hold in every step, by name: a mask, a keep probability. */
+  readonly fixed?: ReadonlyMap<string, Tensor>;
 }
 
 export interface Parameter {
@@ -33,13 +35,15 @@ export interface Prepared extends ClassScores {
 
 /**
  * Copies a model and brings it to the form that training builds on.
- * @throws UnsupportedError when it is no classifier of one float32 image input, or a trainable tensor is not float32
+ * @throws UnsupportedError when it is no classifier of one float32 image input, or a trainable tensor is not float32;
+ *   UsageError when `fixed` does not fit the inputs
  */
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
   toInferenceMode(model);
   requireOneOutput(model);
-  const input = onlyInput(model);
+  const fixed = options.fixed ?? new Map<string, Tensor>();
+  const input = onlyInput(model, fixed);
   const parameters: { name: string; initial: Tensor }[] = [];
   for (const value of trainables(model).trainable) {
     const initial = constantOf(value);
@@ -54,11 +58,9 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     parameters.push({ name: value.name, initial });
     makeInput(model, value, initial);
   }
-  const shape = [options.batch, ...options.image];
-  const special = await specialize(model, {
-    inputShapes: new Map([[input.name, shape]]),
-    engine: options.engine,
-  });
+  const inputShapes = new Map(Array.from(fixed, ([name, { dims }]) => [name, dims] as const));
+  inputShapes.set(input.name, [options.batch, ...options.image]);
+  const special = await specialize(model, { inputShapes, engine: options.engine });
   upgradeOpset(special.model, TRAINING_OPSET);
   const graph = special.model.graph;
   const byName = new Map(graph.inputs.map((v) => [v.name, v]));
@@ -67,6 +69,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     if (!value) throw new Error(`'${name}' was lost while the model was prepared`);
     return value;
   };
+  for (const [name, tensor] of fixed) fixInput(special.model, find(name), tensor);
   return {
     model: special.model,
     batch: options.batch,
@@ -90,9 +93,34 @@ function makeInput({ graph }: Model, value: Value, { dataType, dims }: Tensor): 
   graph.removeNode(producer);
 }
 
-/** The image input. @throws UnsupportedError when there are several inputs, none, or one that is not float32 */
-export function onlyInput(model: Model): Value {
-  const inputs = model.graph.requiredInputs;
+/** Makes an input a constant. @throws UsageError when it takes another type or other dims */
+function fixInput({ graph }: Model, input: Value, tensor: Tensor): void {
+  const type = input.type?.kind === 'tensor' ? input.type : undefined;
+  const dims = input.shape ?? [];
+  if (type?.dataType !== tensor.dataType || `${dims}` !== `${tensor.dims}`)
+    throw new UsageError({
+      problem: `what input '${input.name}' is fixed to`,
+      expected: `${type?.dataType ?? 'a tensor'} [${dims}]`,
+      found: `${tensor.dataType} [${tensor.dims}]`,
+    });
+  graph.addInitializer(input, tensor);
+  graph.removeInput(input);
+}
+
+/**
+ * The image input: the one that is not among `fixed`.
+ * @throws UnsupportedError when there are several inputs, none, or one that is not float32; UsageError when one of
+ *   `fixed` is no input
+ */
+export function onlyInput(model: Model, fixed: ReadonlyMap<string, Tensor> = new Map()): Value {
+  const required = model.graph.requiredInputs;
+  for (const name of fixed.keys())
+    if (!required.some((v) => v.name === name))
+      throw new UsageError({
+        problem: `${model.source ?? 'the model'} has no input '${name}' to fix`,
+        expected: `one of ${required.map((v) => `'${v.name}'`).join(', ')}`,
+      });
+  const inputs = required.filter((v) => !fixed.has(v.name));
   const what = model.source ?? 'the model';
   if (inputs.length !== 1)
     throw new UnsupportedError({
