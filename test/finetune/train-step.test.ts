@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { lossOf } from '../../src/finetune/losses/table.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { isWeight } from '../../src/finetune/step/state.js';
@@ -7,6 +8,7 @@ import { loadModel, Tensor } from '../../src/onnx/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { type ArrayData, readSafetensors } from '../support/arrays.js';
 import { difference, expectClose, relativeL2 } from '../support/close.js';
+import { labelOf, lossOptionsOf, optimizerOf, type StepInfo } from '../support/golden-step.js';
 import { golden, goldenTest, haveGoldens } from '../support/goldens.js';
 
 /** The networks of the goldens whose operators, loss and optimizer this step has. */
@@ -20,22 +22,11 @@ const NETS = [
   'activations',
   'layernorm_gemm',
   'lrn_dropout',
+  'efficientnet_mixup',
+  'mbv2_adamw',
+  'convs_adam_l2',
+  'repvgg_rmsprop_mse',
 ];
-
-interface Info {
-  readonly input_shape: number[];
-  readonly optimizer: {
-    lr: number;
-    momentum?: number;
-    weight_decay?: number;
-    nesterov?: boolean;
-    kind: string;
-  };
-  readonly loss: { kind: string; label_smoothing?: number };
-  readonly parameters: string[];
-  readonly buffers: string[];
-  readonly zero_gradients?: string[];
-}
 
 function floats(a: ArrayData | undefined): Float32Array | Float64Array {
   if (a?.data instanceof Float32Array || a?.data instanceof Float64Array) return a.data;
@@ -54,8 +45,7 @@ describe('a train step against PyTorch', () => {
   for (const net of NETS)
     goldenTest(net, async () => {
       const folder = (file: string): string => golden('train-step', net, file);
-      const info: Info = JSON.parse(readFileSync(folder('info.json'), 'utf8'));
-      expect(info.optimizer.kind).toBe('sgd');
+      const info: StepInfo = JSON.parse(readFileSync(folder('info.json'), 'utf8'));
       const gold = readSafetensors(folder('golden.safetensors'));
       const gold64 = readSafetensors(folder('golden64.safetensors'));
       const data = readSafetensors(folder('batch.safetensors'));
@@ -65,17 +55,19 @@ describe('a train step against PyTorch', () => {
       const fixed = new Map(
         mask ? [['mask', Tensor.float32(mask.dims, Float32Array.from(floats(mask)))]] : [],
       );
-      const prepared = await prepareTraining(model, { batch, image, engine, fixed });
+      const loss = lossOptionsOf(info);
+      const prepared = await prepareTraining(model, {
+        batch,
+        image,
+        engine,
+        fixed,
+        judges: lossOf(loss).judges,
+      });
       const step = buildTrainStep(prepared, {
-        optimizer: {
-          kind: 'sgd',
-          momentum: info.optimizer.momentum ?? 0,
-          nesterov: info.optimizer.nesterov ?? false,
-          dampening: 0,
-        },
+        optimizer: optimizerOf(info),
         weightDecay: info.optimizer.weight_decay ?? 0,
         decayAll: true,
-        loss: { kind: 'cross-entropy', labelSmoothing: info.loss.label_smoothing ?? 0 },
+        loss,
         bn: 'train',
         probes: true,
       });
@@ -89,11 +81,9 @@ describe('a train step against PyTorch', () => {
           .map((s) => s.name)
           .sort(),
       ).toEqual([...info.parameters].sort());
-      const labels = data.get('labels');
-      if (!(labels?.data instanceof BigInt64Array)) throw new Error('labels');
       const feeds = new Map([
         [step.image, Tensor.float32(info.input_shape, Float32Array.from(floats(data.get('input'))))],
-        [step.label, Tensor.int32([batch], Array.from(labels.data, Number))],
+        [step.label, labelOf(info, data)],
         [step.lr, Tensor.float32([], [info.optimizer.lr])],
       ]);
       const session = await engine.stepSession(step.model, {
@@ -118,11 +108,13 @@ describe('a train step against PyTorch', () => {
         if (!isWeight(s)) continue;
         const got = state.get(s.input)?.typed();
         if (!(got instanceof Float32Array)) throw new Error(s.name);
-        // The README's bound for five SGD steps: float32 against float64 is at most 6e-6.
+        // The README's bounds: for five SGD steps float32 against float64 is at most 6e-6; Adam makes a step of full size
+        // of the rounding noise in a gradient that is 0 (the biases that a normalization removes).
+        const absolute = net === 'mbv2_adamw' ? 5e-4 : 1e-5;
         expectClose(
           got,
           floats(gold.get(`after5.${s.name}`)),
-          { absolute: 1e-5, relative: 1e-5 },
+          { absolute, relative: 1e-5 },
           `after 5 steps: ${s.name}`,
         );
       }

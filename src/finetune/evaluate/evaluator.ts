@@ -3,7 +3,7 @@ import type { Preprocess } from '../../base/preprocess.js';
 import { cloneModel, eliminateDeadNodes, GraphBuilder, type Model, Tensor } from '../../onnx/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
-import { classScores, requireOneOutput } from '../step/classes.js';
+import { classScores, mainOutput } from '../step/classes.js';
 import { pixelInput } from '../step/input.js';
 import { onlyInput } from '../step/prepare.js';
 
@@ -30,19 +30,19 @@ export async function createEvaluator(source: Model, options: EvaluatorOptions):
   const { engine, batch, image } = options;
   const copy = cloneModel(source);
   toInferenceMode(copy);
-  requireOneOutput(copy);
+  mainOutput(copy);
   const input = onlyInput(copy);
   const { model } = await specialize(copy, {
     inputShapes: new Map([[input.name, [batch, ...image]]]),
     engine,
   });
   const { graph } = model;
-  const { logits, classes } = classScores(model, batch);
-  const output = graph.outputs[0];
+  const output = mainOutput(model);
+  const { logits, classes } = classScores(model, output, batch);
   const b = new GraphBuilder(graph, model.opset);
   const network = graph.inputs.find((v) => v.name === input.name);
   if (!network) throw new Error(`input '${input.name}' was lost`);
-  const pixels = pixelInput(b, network, [batch, ...image], options.preprocess);
+  const pixels = pixelInput(b, network, [batch, ...image], options.preprocess).image;
   // The same value twice is no legal output list.
   if (logits !== output) graph.addOutput(logits);
   eliminateDeadNodes(graph);

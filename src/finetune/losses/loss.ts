@@ -22,8 +22,15 @@ export interface LossNodes {
   readonly correct: Value;
 }
 
+/**
+ * What a loss judges: class scores [N,K] or [N,K,1,…], or scores per pixel [N,K,…], both before a trailing Softmax; or
+ * the output as it is.
+ */
+export type JudgedKind = 'scores' | 'pixels' | 'output';
+
 export interface Loss {
-  /** The type of the label input for an output of this shape. */
-  readonly target: (shape: readonly number[]) => ValueType;
+  readonly judges: JudgedKind;
+  /** The type of the label input for an output of this float type and shape. */
+  readonly target: (output: 'float32' | 'float64', shape: readonly number[]) => ValueType;
   readonly emit: (judged: Judged) => LossNodes;
 }

@@ -11,19 +11,17 @@ import {
 import { inferNode } from '../../onnx/infer/index.js';
 import { differentiate } from '../autodiff/differentiate.js';
 import { isInternal } from '../autodiff/internal.js';
-import type { LossOptions } from '../losses/table.js';
 import type { Lowering } from '../lowering/lowering.js';
 import { portableLowering } from '../lowering/portable/index.js';
 import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
 import { pixelInput } from './input.js';
-import { objective, staticShape } from './objective.js';
+import { type ObjectiveOptions, objective, staticShape } from './objective.js';
 import { flatGradients, flattenParameter, inOrder, lowerParameters } from './parameters.js';
 import type { Prepared } from './prepare.js';
 import type { StateTensor, StateUpdate } from './state.js';
 import { stepUpdates, type UpdatesOptions } from './updates.js';
 
-export interface TrainStepOptions extends UpdatesOptions {
-  readonly loss: LossOptions;
+export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
   readonly bn: 'train' | 'frozen';
   /** Default: portable. */
   readonly lowering?: Lowering;
@@ -67,13 +65,13 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const { model, batch } = prepared;
   const { graph } = model;
   const b = new GraphBuilder(graph, model.opset, { infer: inferStatic });
-  const image = options.preprocess
+  const { image, network } = options.preprocess
     ? pixelInput(b, prepared.input, staticShape(prepared.input), options.preprocess)
-    : prepared.input;
+    : { image: prepared.input, network: prepared.input };
   const parameters = prepared.parameters.map((p) => flattenParameter(b, p));
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
   const share = 1 / (options.accumulate ?? 1);
-  const { label, loss, correct, seeds } = objective(b, prepared, options.loss, share);
+  const { label, loss, correct, seeds } = objective(b, { ...prepared, input: network }, options, share);
   const lr = graph.addInput(graph.uniqueName('lr'), tensorType('float32', []));
 
   const probedInput = options.probes && !options.preprocess ? image : undefined;

@@ -1,32 +1,48 @@
 import type { Preprocess } from '../../base/preprocess.js';
 import { type GraphBuilder, Tensor, tensorType, type Value } from '../../onnx/index.js';
 
-/**
- * Puts pixels in front of a network: a uint8 input [N,C,H,W], a quarter of the bytes to copy, cast and normalized in
- * the graph as (x·scale − mean)/std per channel, folded into one product and one sum.
- * The channel order is the loader's business.
- */
+/** A network input that is made from pixels in the graph. */
+export interface PixelInput {
+  /** The graph input, uint8 [N,C,H,W]. */
+  readonly image: Value;
+  /** What the network reads, float [N,C,H,W]. */
+  readonly network: Value;
+}
+
+/** Puts pixels in front of a network: a uint8 input, a quarter of the bytes to copy, normalized in the graph. */
 export function pixelInput(
   b: GraphBuilder,
   input: Value,
   shape: readonly number[],
   preprocess: Preprocess,
-): Value {
-  const graph = b.graph;
+): PixelInput {
+  const { graph } = b;
   const first = graph.nodes[0];
   const image = graph.addInput(graph.uniqueName('image'), tensorType('uint8', shape));
-  const channels = shape[1];
+  const network = b.at(first ? { before: first } : 'end', () =>
+    normalizedPixels(b, image, shape, preprocess),
+  );
+  graph.replaceUses(input, network);
+  graph.removeInput(input);
+  return { image, network };
+}
+
+/**
+ * Pixels, uint8 [N,C,H,W], cast and normalized as (x·scale − mean)/std per channel, folded into one product and one sum.
+ * The channel order is the loader's business.
+ */
+export function normalizedPixels(
+  b: GraphBuilder,
+  image: Value,
+  [, channels]: readonly number[],
+  preprocess: Preprocess,
+): Value {
   const { factor, shift } = affine(preprocess, channels);
   const dims = [1, channels, 1, 1];
-  const normalized = b.at(first ? { before: first } : 'end', () =>
-    b.scope('preprocess', () => {
-      const pixels = b.op('Cast', [image], { to: 1 });
-      return b.op('Add', [b.op('Mul', [pixels, b.f32(factor, dims)]), b.f32(shift, dims)]);
-    }),
-  );
-  graph.replaceUses(input, normalized);
-  graph.removeInput(input);
-  return image;
+  return b.scope('preprocess', () => {
+    const pixels = b.op('Cast', [image], { to: 1 });
+    return b.op('Add', [b.op('Mul', [pixels, b.f32(factor, dims)]), b.f32(shift, dims)]);
+  });
 }
 
 /** Pixels as the network's float input [N,C,H,W], as the graph of {@link pixelInput} makes them. */

@@ -3,7 +3,8 @@ import { cloneModel, type Model, type Tensor, tensorType, upgradeOpset, Value } 
 import { constantOf, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
-import { type ClassScores, classScores, requireOneOutput } from './classes.js';
+import type { JudgedKind } from '../losses/loss.js';
+import { type ClassScores, judged, mainOutput } from './classes.js';
 
 /** The opset of training graphs: the newest whose kernels the WebGPU provider still has. */
 export const TRAINING_OPSET = 20;
@@ -16,6 +17,18 @@ export interface PrepareOptions {
   readonly engine: Engine;
   /** What other inputs than the image hold in every step, by name: a mask, a keep probability. */
   readonly fixed?: ReadonlyMap<string, Tensor>;
+  /** What the loss judges; default: class scores. */
+  readonly judges?: JudgedKind;
+  /** Weights in the loss of outputs that it judges beside the main one, by name. */
+  readonly auxiliary?: ReadonlyMap<string, number>;
+  /** Globs on the names of parameters that are not trained. */
+  readonly freeze?: readonly string[];
+}
+
+/** An output that the loss judges beside the main one. */
+export interface AuxiliaryOutput extends ClassScores {
+  readonly name: string;
+  readonly weight: number;
 }
 
 export interface Parameter {
@@ -31,6 +44,8 @@ export interface Prepared extends ClassScores {
   /** The float network input [N,C,H,W]. */
   readonly input: Value;
   readonly parameters: readonly Parameter[];
+  readonly judges: JudgedKind;
+  readonly auxiliary: readonly AuxiliaryOutput[];
 }
 
 /**
@@ -41,11 +56,12 @@ export interface Prepared extends ClassScores {
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
   toInferenceMode(model);
-  requireOneOutput(model);
+  const { auxiliary = new Map<string, number>(), judges = 'scores', freeze = [] } = options;
+  const main = mainOutput(model, auxiliary.keys()).name;
   const fixed = options.fixed ?? new Map<string, Tensor>();
   const input = onlyInput(model, fixed);
   const parameters: { name: string; initial: Tensor }[] = [];
-  for (const value of trainables(model).trainable) {
+  for (const value of trainables(model, { freeze }).trainable) {
     const initial = constantOf(value);
     if (!initial) continue;
     if (initial.dataType !== 'float32')
@@ -63,6 +79,11 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const special = await specialize(model, { inputShapes, engine: options.engine });
   upgradeOpset(special.model, TRAINING_OPSET);
   const graph = special.model.graph;
+  const judge = (name: string): ClassScores => {
+    const output = graph.outputs.find((v) => v.name === name);
+    if (!output) throw new Error(`the output '${name}' was lost while the model was prepared`);
+    return judged(special.model, output, options.batch, judges);
+  };
   const byName = new Map(graph.inputs.map((v) => [v.name, v]));
   const find = (name: string): Value => {
     const value = byName.get(name);
@@ -74,7 +95,9 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     model: special.model,
     batch: options.batch,
     input: find(input.name),
-    ...classScores(special.model, options.batch),
+    ...judge(main),
+    judges,
+    auxiliary: [...auxiliary].map(([name, weight]) => ({ name, weight, ...judge(name) })),
     parameters: parameters.map((p) => ({ value: find(p.name), initial: p.initial })),
   };
 }
