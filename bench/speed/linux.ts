@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 /** Milliseconds of a clock tick, the unit of /proc/stat. */
 const TICK = 10;
@@ -18,7 +18,25 @@ export function elsewhere(): number | undefined {
 
 /** The most memory this process ever held, MiB (VmHWM); null where the kernel does not say. */
 export function peakMemory(): number | null {
-  const kib = /^VmHWM:\s+(\d+) kB$/m.exec(read('/proc/self/status') ?? '')?.[1];
+  return statusMiB('VmHWM');
+}
+
+/** The memory this process holds, MiB (VmRSS); null where the kernel does not say. */
+export function memoryNow(): number | null {
+  return statusMiB('VmRSS');
+}
+
+/** Lets {@link peakMemory} begin anew, where the kernel does it. */
+export function forgetPeak(): void {
+  try {
+    writeFileSync('/proc/self/clear_refs', '5');
+  } catch {
+    // Then the peak is that of the whole process, which is no lower.
+  }
+}
+
+function statusMiB(field: string): number | null {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(read('/proc/self/status') ?? '')?.[1];
   return kib === undefined ? null : Number(kib) / 1024;
 }
 

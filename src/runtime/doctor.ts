@@ -1,9 +1,10 @@
-import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, release } from 'node:os';
 import { arch, platform, versions } from 'node:process';
 import { ReparamError } from '../base/errors.js';
 import { Graph, GraphBuilder, Model, Tensor, tensorType } from '../onnx/index.js';
 import { arithmeticCores } from './cores.js';
 import type { Device } from './engine.js';
+import { type MachineMemory, machineMemory } from './memory.js';
 import { OrtEngine } from './ort/engine.js';
 import { findCudaLibrary, findRuntimePackage } from './ort/package.js';
 import type { Backend } from './ort/protocol.js';
@@ -21,7 +22,7 @@ export interface Diagnosis {
     /** Threads the engine uses when `--threads` is not given. */
     readonly threads: number;
   };
-  readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly memory: MachineMemory;
   readonly runtime: {
     readonly package: 'onnxruntime-node';
     /** Null: not installed. */
@@ -65,7 +66,7 @@ export async function diagnose(): Promise<Diagnosis> {
       available: availableParallelism(),
       threads: arithmeticCores(),
     },
-    memory: memory(),
+    memory: machineMemory(),
     runtime: {
       package: 'onnxruntime-node',
       version: found?.version ?? null,
@@ -147,17 +148,6 @@ function describe(error: unknown): { problem: string; hint: string } {
   return {
     problem: found ? `${problem} (${found})` : problem,
     hint: hint ?? 'reinstall onnxruntime-node',
-  };
-}
-
-function memory(): Diagnosis['memory'] {
-  // A container's limit, where there is one; Node gives a number beyond the machine's memory where there is none.
-  const limit = process.constrainedMemory();
-  const total = totalmem();
-  if (limit === undefined || limit <= 0 || limit >= total) return { totalBytes: total, freeBytes: freemem() };
-  return {
-    totalBytes: limit,
-    freeBytes: Math.max(0, Math.min(freemem(), limit - process.memoryUsage.rss())),
   };
 }
 

@@ -4,4 +4,6 @@
 export * from './create.js';
 export { type DeviceDiagnosis, type Diagnosis, diagnose } from './doctor.js';
 export * from './engine.js';
+export { availableMemory, type MachineMemory } from './memory.js';
+export { estimateStepMemory, type StepMemory } from './ort/step-memory.js';
 export * from './specialize/index.js';

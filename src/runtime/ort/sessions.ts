@@ -112,6 +112,9 @@ function sessionOptions({
   return {
     executionProviders: ['cpu'],
     executionMode: 'sequential',
+    // With a memory pattern the second run takes all it needs as one block, beside what the first run left in the arena:
+    // 1.5 to 1.8 times the memory, and no faster (docs/decisions.md, Memory).
+    enableMemPattern: false,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: optimization === 'none' ? 'disabled' : 'all',

@@ -1,0 +1,116 @@
+// npm run bench:step -- [options]: see bench/README.md.
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ReparamError, UsageError } from '../src/base/errors.js';
+import { renderTable } from '../src/report/table.js';
+import { FORMS, NETWORK_NAMES, NETWORKS } from './speed/cases.js';
+import { runProgram } from './speed/run-process.js';
+import { type Seconds, type StepReport, type StepTask, stepReport, stepTask } from './step/task.js';
+
+const USAGE = `npm run bench:step -- [options]
+
+What a training step costs before it runs: seconds for its graph and for the runtime's session, and its memory as
+estimated and as measured. Each network in a process of its own.
+
+  --network NAMES   ${NETWORK_NAMES.join(', ')} (default: all)
+  --form NAMES      ${FORMS.join(', ')} (default: all)
+  --batch NUMBERS   images per step (default: the network's own)
+  --steps N         steps before the peak is read (default: 6)
+  --threads N       threads inside one operator (default: 2)
+  --markdown        the table as in docs/benchmarks.md
+  --help
+
+NAMES and NUMBERS are separated by commas.`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      network: { type: 'string' },
+      form: { type: 'string' },
+      batch: { type: 'string' },
+      steps: { type: 'string', default: '6' },
+      threads: { type: 'string', default: '2' },
+      markdown: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
+  const list = (text: string | undefined, otherwise: readonly string[]): readonly string[] =>
+    text === undefined ? otherwise : text.split(',');
+  const rows: string[][] = [];
+  for (const network of list(values.network, NETWORK_NAMES))
+    for (const form of list(values.form, FORMS))
+      for (const batch of list(values.batch, [''])) {
+        const task = asTask({ network, form, batch, steps: values.steps, threads: values.threads });
+        rows.push(row(task, await inProcess(task)));
+      }
+  const titles = [
+    'network',
+    'form',
+    'nodes',
+    'prepare',
+    'build',
+    'encode',
+    'session',
+    'estimate',
+    'peak',
+    'off',
+  ];
+  const columns = titles.map((title, i) => ({ title, align: i < 2 ? 'left' : 'right' }) as const);
+  console.log(renderTable({ columns, rows }, values.markdown ? 'markdown' : 'text'));
+}
+
+/** @throws UsageError for a name or number that makes no sense */
+function asTask(
+  given: Readonly<Record<'network' | 'form' | 'batch' | 'steps' | 'threads', string>>,
+): StepTask {
+  const network = NETWORK_NAMES.find((n) => n === given.network);
+  const parsed = stepTask.safeParse({
+    ...given,
+    batch: given.batch === '' && network ? NETWORKS[network].batch : Number(given.batch),
+    steps: Number(given.steps),
+    threads: Number(given.threads),
+  });
+  if (parsed.success) return parsed.data;
+  throw new UsageError({
+    problem: parsed.error.issues.map((i) => `--${i.path.join('.')}: ${i.message}`).join('; '),
+  });
+}
+
+async function inProcess(task: StepTask): Promise<StepReport> {
+  const file = fileURLToPath(new URL('step/process.js', import.meta.url));
+  const { code, stdout, stderr } = await runProgram(process.execPath, [file, JSON.stringify(task)]);
+  if (code !== 0) throw new Error(`${JSON.stringify(task)} ended with ${code}: ${stderr}`);
+  return stepReport.parse(JSON.parse(stdout));
+}
+
+function row(task: StepTask, { nodes, seconds, memory }: StepReport): string[] {
+  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
+  const { estimated, measured } = memory;
+  const off = measured === null ? '–' : `${(100 * (estimated / measured - 1)).toFixed(0)} %`;
+  return [
+    `${NETWORKS[task.network].title.replace(/, batch .*/, '')}, batch ${task.batch}`,
+    task.form,
+    nodes.toLocaleString('en-US'),
+    ...[seconds.prepare, seconds.build, seconds.encode, seconds.session].map(both),
+    mib(estimated),
+    measured === null ? '–' : mib(measured),
+    off,
+  ];
+}
+
+/** `0.93 s (1.02)`: by the clock, and of all threads. */
+function both({ wall, cpu }: Seconds): string {
+  return `${wall.toFixed(2)} s (${cpu.toFixed(2)})`;
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof ReparamError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = error.exitCode;
+}
