@@ -3,18 +3,22 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ReparamError, UsageError } from '../src/base/errors.js';
 import { renderTable } from '../src/report/table.js';
-import { FORMS, NETWORK_NAMES, NETWORKS } from './speed/cases.js';
+import { findEntry } from '../src/zoo/index.js';
+import { FORMS } from './speed/cases.js';
 import { runProgram } from './speed/run-process.js';
 import { type Seconds, type StepReport, type StepTask, stepReport, stepTask } from './step/task.js';
+
+/** Networks and batches that are measured when none are named. */
+const USUAL = { resnet20: 128, resnet18: 16, resnet50: 8, mobilenetv2: 16, mobilenetv3large: 16 };
 
 const USAGE = `npm run bench:step -- [options]
 
 What a training step costs before it runs: seconds for its graph and for the runtime's session, and its memory as
 estimated and as measured. Each network in a process of its own.
 
-  --network NAMES   ${NETWORK_NAMES.join(', ')} (default: all)
+  --network NAMES   of the zoo (default: ${Object.keys(USUAL).join(', ')})
   --form NAMES      ${FORMS.join(', ')} (default: all)
-  --batch NUMBERS   images per step (default: the network's own)
+  --batch NUMBERS   images per step (default: ${Object.values(USUAL).join(', ')}; 16 for others)
   --steps N         steps before the peak is read (default: 6)
   --threads N       threads inside one operator (default: 2)
   --markdown        the table as in docs/benchmarks.md
@@ -41,9 +45,9 @@ async function main(): Promise<void> {
   const list = (text: string | undefined, otherwise: readonly string[]): readonly string[] =>
     text === undefined ? otherwise : text.split(',');
   const rows: string[][] = [];
-  for (const network of list(values.network, NETWORK_NAMES))
+  for (const network of list(values.network, Object.keys(USUAL)))
     for (const form of list(values.form, FORMS))
-      for (const batch of list(values.batch, [''])) {
+      for (const batch of list(values.batch, [`${batchOf(network)}`])) {
         const task = asTask({ network, form, batch, steps: values.steps, threads: values.threads });
         rows.push(row(task, await inProcess(task)));
       }
@@ -63,14 +67,19 @@ async function main(): Promise<void> {
   console.log(renderTable({ columns, rows }, values.markdown ? 'markdown' : 'text'));
 }
 
+function batchOf(network: string): number {
+  const usual: Readonly<Record<string, number>> = USUAL;
+  return usual[network] ?? 16;
+}
+
 /** @throws UsageError for a name or number that makes no sense */
 function asTask(
   given: Readonly<Record<'network' | 'form' | 'batch' | 'steps' | 'threads', string>>,
 ): StepTask {
-  const network = NETWORK_NAMES.find((n) => n === given.network);
   const parsed = stepTask.safeParse({
     ...given,
-    batch: given.batch === '' && network ? NETWORKS[network].batch : Number(given.batch),
+    network: findEntry(given.network).name,
+    batch: Number(given.batch),
     steps: Number(given.steps),
     threads: Number(given.threads),
   });
@@ -92,7 +101,7 @@ function row(task: StepTask, { nodes, seconds, memory }: StepReport): string[] {
   const { estimated, measured } = memory;
   const off = measured === null ? '–' : `${(100 * (estimated / measured - 1)).toFixed(0)} %`;
   return [
-    `${NETWORKS[task.network].title.replace(/, batch .*/, '')}, batch ${task.batch}`,
+    `${task.network}, batch ${task.batch}`,
     task.form,
     nodes.toLocaleString('en-US'),
     ...[seconds.prepare, seconds.build, seconds.encode, seconds.session].map(both),

@@ -71,7 +71,11 @@ export function plainModel(name: NetworkName): Model {
 
 /** The network as it is trained. */
 export function trainedForm(name: NetworkName, form: Form): Model {
-  const model = plainModel(name);
+  return asForm(plainModel(name), form);
+}
+
+/** A plain network in a form. */
+export function asForm(model: Model, form: Form): Model {
   switch (form) {
     case 'plain':
       return model;

@@ -6,15 +6,17 @@ import { buildTrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { encodeModel, Tensor } from '../../src/onnx/index.js';
 import { createEngine, estimateStepMemory } from '../../src/runtime/index.js';
-import { NETWORKS, trainedForm } from '../speed/cases.js';
+import { buildModel } from '../../src/zoo/index.js';
+import { asForm } from '../speed/cases.js';
 import { forgetPeak, memoryNow, peakMemory } from '../speed/linux.js';
 import { type Seconds, type StepReport, stepTask } from './task.js';
 
 const { network, form, batch, steps, threads } = stepTask.parse(JSON.parse(process.argv[2]));
-const { size } = NETWORKS[network].options;
-const image = [3, size, size];
-const model = trainedForm(network, form);
+const model = asForm(buildModel(network), form);
 const preprocess = parsePreprocess(model.metadata.get(PREPROCESS_KEY) ?? '', network);
+const { size } = preprocess;
+if (typeof size !== 'number') throw new Error(`${network} takes no square images`);
+const image = [3, size, size];
 const engine = await createEngine({ threads });
 
 const prepared = await timed(() => prepareTraining(model, { batch, image, engine }));

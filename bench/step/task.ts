@@ -1,13 +1,14 @@
 import { z } from 'zod';
-import { FORMS, NETWORK_NAMES } from '../speed/cases.js';
+import { FORMS } from '../speed/cases.js';
 
 /** What one process measures. */
 export const stepTask = z.object({
-  network: z.enum(NETWORK_NAMES),
+  /** Name in the zoo. */
+  network: z.string(),
   form: z.enum(FORMS),
-  batch: z.number(),
-  steps: z.number(),
-  threads: z.number(),
+  batch: z.int().positive(),
+  steps: z.int().positive(),
+  threads: z.int().positive(),
 });
 
 export type StepTask = z.infer<typeof stepTask>;
