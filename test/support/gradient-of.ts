@@ -16,6 +16,16 @@ import {
 import { inferNode } from '../../src/onnx/infer/index.js';
 import { evaluate } from '../../src/runtime/reference/index.js';
 
+interface Result {
+  readonly gradient: number[];
+  /** w, by output element. */
+  readonly dy: number[];
+  /** The node of f. */
+  readonly node: Node;
+  /** f, then its gradient, then an Identity. */
+  readonly graph: Graph;
+}
+
 /**
  * The gradient of Σ w·f(x) by x, f one node, evaluated in float64 by the reference interpreter: for conventions where
  * values tie or a function has a kink, which central differences cannot see.
@@ -26,7 +36,7 @@ export function gradientOf(
   data: readonly number[],
   build: (b: GraphBuilder, x: Value) => Value,
   weight: (i: number) => number,
-): { readonly gradient: number[]; readonly dy: number[]; readonly node: Node } {
+): Result {
   const graph = new Graph('test');
   const x = graph.addInput('x', tensorType('float32', dims));
   const b = new GraphBuilder(graph, TRAINING_OPSET, {
@@ -42,5 +52,5 @@ export function gradientOf(
   lower(b, portable);
   const feeds = new Map([['x', { dataType: 'float64' as const, dims, data: Float64Array.from(data) }]]);
   const [out] = evaluate(new Model(graph, TRAINING_OPSET, 9), feeds).values();
-  return { gradient: Array.from<number | bigint, number>(out.data, Number), dy, node: producer };
+  return { gradient: Array.from<number | bigint, number>(out.data, Number), dy, node: producer, graph };
 }

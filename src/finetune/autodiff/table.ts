@@ -26,7 +26,6 @@ import {
 } from './rules/arithmetic.js';
 import { extremumGradient, whereGradient } from './rules/choose.js';
 import { convGradient, convTransposeGradient } from './rules/conv.js';
-
 import { groupNormGradient, instanceNormGradient, layerNormGradient } from './rules/layer-norm.js';
 import { gemmGradient, matMulGradient } from './rules/linear.js';
 import { lrnGradient } from './rules/lrn.js';
@@ -58,6 +57,7 @@ import {
   reduceSumSquareGradient,
 } from './rules/reduce.js';
 import { refocusKernelGradient } from './rules/refocus.js';
+import { resizeGradient } from './rules/resize.js';
 import { gatherGradient, padGradient, sliceGradient } from './rules/select.js';
 import {
   castGradient,
@@ -139,6 +139,7 @@ const rules = {
   Relu: reluGradient,
   Reshape: reshapeGradient,
   Selu: seluGradient,
+  Resize: resizeGradient,
   Sigmoid: sigmoidGradient,
   Sin: sinGradient,
   Slice: sliceGradient,

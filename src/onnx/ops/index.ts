@@ -8,6 +8,7 @@ export * from './layout.js';
 export * from './norm.js';
 export { padSources } from './pad-sources.js';
 export * from './pool.js';
+export * from './resample.js';
 export * from './resize.js';
 export { NEWEST_OPSET, type OperatorSchema, schemaHistory, schemaOf } from './schemas.js';
 export * from './supported.js';

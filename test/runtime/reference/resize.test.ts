@@ -42,6 +42,40 @@ describe('Resize and Upsample against ONNX Runtime', () => {
       attributes: { coordinate_transformation_mode: 'tf_half_pixel_for_nn' },
     });
   });
+  test('nearest where coordinates fall on a tie but for the rounding of float32', async () => {
+    for (const nearest_mode of ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'])
+      for (const coordinate_transformation_mode of [...MODES, 'half_pixel_symmetric']) {
+        const attributes = { nearest_mode, coordinate_transformation_mode };
+        for (const scale of [0.3, 0.6, 0.7, 1.1, 1.2, 1.3, 2.2, 2.6])
+          for (const length of [8, 20])
+            await expectLikeOrt({
+              op: 'Resize',
+              opset: 19,
+              inputs: [normal(1, 1, length, 2), none, f32(1, 1, scale, 1)],
+              attributes,
+            });
+        for (const [length, size] of [
+          [7, 9],
+          [10, 6],
+          [10, 12],
+          [7, 2],
+        ])
+          await expectLikeOrt({
+            op: 'Resize',
+            opset: 19,
+            inputs: [normal(1, 1, length, 2), none, undefined, i64(1, 1, size, 2)],
+            attributes,
+          });
+      }
+  });
+  test('a scale that changes no dim changes nothing', async () => {
+    await expectLikeOrt({
+      op: 'Resize',
+      opset: 19,
+      inputs: [normal(1, 1, 5, 2), none, f32(1, 1, 1.1, 1)],
+      attributes: { mode: 'linear' },
+    });
+  });
   test('scales, axes, aspect, crop', async () => {
     const x = normal(1, 2, 5, 6);
     for (const coordinate_transformation_mode of MODES)

@@ -1,5 +1,6 @@
 /** Resize and Upsample. Attributes: ops/resize.ts. Output dim: floor(dim · scale), or sizes. */
 import type { Dim } from '../../ir/types.js';
+import { resizedDim } from '../../ops/resample.js';
 import { resizeAttributes } from '../../ops/resize.js';
 import type { InferRule } from '../context.js';
 
@@ -19,7 +20,7 @@ export const resize: InferRule = (c) => {
     const d = x[axis];
     const scale = a.scales?.[i];
     if (scale === undefined) out[axis] = sizes?.[i] ?? null;
-    else if (typeof d === 'number') out[axis] = Math.floor(d * scale);
+    else if (typeof d === 'number') out[axis] = resizedDim(d, scale);
     else if (scale !== 1) out[axis] = null;
   });
   return c.like(0, out);
