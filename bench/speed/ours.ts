@@ -52,14 +52,11 @@ for (let i = 0; i < task.warmup + task.steps; i++) {
   others.push(before === undefined || after === undefined ? null : Math.max(0, after - before));
 }
 
-const parameters = step.state
-  .filter((s) => s.kind === 'parameter')
-  .reduce((sum, s) => sum + s.initial.size, 0);
 const report: ProcessReport = {
   milliseconds,
   elsewhere: others,
   losses,
-  parameters,
+  parameters: step.parameters.training,
   peak: peakMemory(),
   library: engine.name,
 };

@@ -1,6 +1,6 @@
 import { REFOCUS_DEFAULTS, type RefocusOptions } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { autoOr, type FlagsFor, integer, number, text, toggle } from '../flags.js';
+import { autoOr, type FlagsFor, integer, number, oneOf, text, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { methodFlags } from '../method-flags.js';
 import { recordedRun, runFolder } from '../run-folder.js';
@@ -27,6 +27,13 @@ const flags = {
     describe:
       'Factor on the learning rate of the maps; auto: no step moves a kernel farther than plain training, 1: as published',
     default: REFOCUS_DEFAULTS.mapLr,
+    ...method,
+  },
+  form: {
+    kind: oneOf('auto', 'explicit', 'gram'),
+    describe:
+      "How maps are trained; gram: the same kernels with a state of the kernels' size; auto: where it holds and is smaller",
+    default: REFOCUS_DEFAULTS.form,
     ...method,
   },
   control: {

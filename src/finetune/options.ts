@@ -59,6 +59,8 @@ export interface RefocusOptions extends OptimOptions, DataOptions, RunOptions {
    * in plain training; 1: as published.
    */
   readonly mapLr: 'auto' | number;
+  /** How maps are trained. auto: in the Gram form where it holds and is smaller, else explicitly; the same kernels. */
+  readonly form: 'auto' | 'explicit' | 'gram';
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** Equal-budget control: the same checkpoint, data order, schedule and epochs, plain convolutions. */
@@ -113,6 +115,7 @@ export const REFOCUS_DEFAULTS = {
   mapKernel: 3,
   init: 'zero',
   mapLr: 'auto',
+  form: 'auto',
   include: [],
   exclude: [],
   control: true,

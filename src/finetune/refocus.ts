@@ -10,6 +10,7 @@ import type { RefocusOptions } from './options.js';
 import type { RefocusReport } from './results.js';
 import { checkOptions } from './run/check-options.js';
 import { checkFrozen, checkWritten } from './run/frozen.js';
+import { checkKernels } from './run/gram-weights.js';
 import { mapRates } from './run/map-rates.js';
 import { type RefocusOutcome, refocusReport } from './run/refocus-report.js';
 import { type ResolvedModel, resolveModel, resolvePreprocess } from './run/resolve.js';
@@ -77,17 +78,25 @@ async function refocusWith(
       message: `${r.node} trains as a plain convolution: ${r.reason}`,
     });
   const rates = mapRates(structure, options.mapLr);
-  const trained = await bench.train('refocus', form, options.epochs, rates);
+  const trained = await bench.train('refocus', form, options.epochs, {
+    lrFactors: rates,
+    form: options.form,
+  });
   const training = trained.model;
   await saveModel(training, files.training);
   await saveModel(fuse(training).model, files.fused);
 
   // Judged is what stands in the files, against the state as it left the engine.
   const written = { training: await loadModel(files.training), fused: await loadModel(files.fused) };
-  const verified = await verifyOn(bench, training, written.fused, options.tolerance, control);
+  const forms = { trained: trained.asTrained, written: written.training };
+  const verified = await verifyOn(bench, forms, written.fused, options.tolerance, control);
   const frozen = checkFrozen(baseline, structure, written.training);
   const hashes = new Map([...trained.weights].map(([name, tensor]) => [name, tensorSha256(tensor)]));
-  const problems = [...frozen.problems, ...checkWritten(files.training, hashes, written.training)];
+  const problems = [
+    ...frozen.problems,
+    ...checkWritten(files.training, hashes, written.training),
+    ...checkKernels(files.training, trained, written.training),
+  ];
   return {
     files: { baseline: files.baseline, training: files.training, fused: files.fused },
     baseline: before.baseline,

@@ -46,6 +46,12 @@ export interface RefocusReport {
   readonly mapKernel: number;
   /** Factors on the learning rate of the maps: as asked for, and the least and the most of all layers. */
   readonly mapLr: { readonly choice: 'auto' | number; readonly least: number; readonly most: number };
+  /** How the maps were trained: as asked for, and the number of layers in each form. */
+  readonly form: {
+    readonly choice: 'auto' | 'explicit' | 'gram';
+    readonly gram: number;
+    readonly explicit: number;
+  };
   readonly seed: number;
   readonly epochs: number;
   readonly device: string;
@@ -63,7 +69,9 @@ export interface RefocusReport {
   readonly verify: VerifySummary;
   readonly parameters: {
     readonly deployed: number;
+    /** As published: with every map. */
     readonly training: number;
+    /** What the engine kept for them: less where the Gram form was used. */
     readonly storedState: number;
     readonly frozen: number;
   };

@@ -3,8 +3,16 @@
  * May import zoo, data, importers, runtime, onnx and base.
  */
 
+export {
+  type GramPoint,
+  gramMatrices,
+  gramOfMap,
+  gramTransform,
+  mapGradient,
+  mapOfGram,
+} from './algebra/gram.js';
 export { mapGain } from './algebra/map-gain.js';
-export { type RefConvShape, refConvShape } from './algebra/refconv.js';
+export { type RefConvShape, refConvDelta, refConvShape, refConvTransform } from './algebra/refconv.js';
 export { constantOf, setConstant } from './constants.js';
 export { type ExpandOptions, type ExpandResult, expand, type Refusal } from './expand.js';
 export type { FoldedBatchNorm } from './fold-batchnorm.js';

@@ -44,6 +44,11 @@ function mapKernel(report: RefocusReport): string {
   return `${report.mapKernel}×${report.mapKernel}`;
 }
 
+function formOf({ form: { gram, explicit } }: RefocusReport): string {
+  if (gram === 0) return 'explicit form';
+  return explicit === 0 ? 'Gram form' : `Gram form in ${gram} of ${gram + explicit} layers`;
+}
+
 function rates({ mapLr }: RefocusReport): string {
   if (mapLr.choice !== 'auto') return `${mapLr.choice}`;
   return `1 ÷ gain of each layer (${small(mapLr.least)} to ${small(mapLr.most)})`;
@@ -65,7 +70,7 @@ function facts(report: RefocusReport): Table {
       'fused = training form',
       `${verify.equivalent ? 'yes' : 'NO'}: largest relative difference ${small(verify.maxRelative)}${agreement}, ${count(verify.samples)} samples`,
     ],
-    ['maps', `${mapKernel(report)}, learning rate × ${rates(report)}`],
+    ['maps', `${mapKernel(report)}, ${formOf(report)}, learning rate × ${rates(report)}`],
     [
       'parameters',
       `${short(parameters.deployed)} deployed, ${short(parameters.training)} in training, ${short(parameters.storedState)} stored, ${short(parameters.frozen)} frozen`,

@@ -1,11 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { explicitWeights } from '../../src/finetune/run/gram-weights.js';
 import { withWeights } from '../../src/finetune/run/workbench.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { isWeight } from '../../src/finetune/step/state.js';
 import { loadModel, type Model, Tensor } from '../../src/onnx/index.js';
-import { constantOf, expand, frozenHashes, fuse, readForm } from '../../src/reparam/index.js';
+import {
+  constantOf,
+  expand,
+  type FormLayer,
+  frozenHashes,
+  fuse,
+  mapGradient,
+  readForm,
+  type TrainingForm,
+  toFloat64,
+} from '../../src/reparam/index.js';
 import { createEngine, type Engine, type StepSession } from '../../src/runtime/index.js';
 import { type ArrayData, readSafetensors } from '../support/arrays.js';
 import { expectClose } from '../support/close.js';
@@ -31,9 +42,12 @@ if (haveGoldens) {
   afterAll(() => engine.close());
 }
 
+const NETS = ['mobilenet_v2_narrow', 'mobilenet_v2_zero_map5', 'resnet_narrow'];
+const FORMS = ['explicit', 'gram', 'auto'] as const;
+
 describe('refocusing for ten steps against PyTorch', () => {
-  for (const net of ['mobilenet_v2_narrow', 'mobilenet_v2_zero_map5', 'resnet_narrow'])
-    goldenTest(net, async () => {
+  for (const [net, form] of NETS.flatMap((n) => FORMS.map((f) => [n, f] as const)))
+    goldenTest(`${net}, ${form}`, async () => {
       const folder = (file: string): string => golden('refconv', net, file);
       const info: Info = JSON.parse(readFileSync(folder('info.json'), 'utf8'));
       const gold = readSafetensors(folder('golden.safetensors'));
@@ -53,8 +67,11 @@ describe('refocusing for ten steps against PyTorch', () => {
         decayAll: true,
         loss: { kind: 'cross-entropy', labelSmoothing: 0 },
         bn: 'train',
+        form,
         probes: true,
       });
+      const gram = form === 'explicit' ? 0 : form === 'gram' ? maps.size : depthwise(expanded.form).length;
+      expect(step.gram).toHaveLength(gram);
       const session = await engine.stepSession(step.model, {
         state: step.state,
         initial: new Map(step.state.map((s) => [s.input, s.initial])),
@@ -124,14 +141,17 @@ function startingMaps(
   );
 }
 
+/** Layers that the Gram form makes smaller: all of these nets' depthwise ones. */
+const depthwise = ({ layers }: TrainingForm): readonly FormLayer[] => layers.filter((l) => l.groups > 4);
+
 async function stateOf(training: Model, step: TrainStep, session: StepSession): Promise<Model> {
   const state = await session.readState();
-  const weights = new Map<string, Tensor>();
+  const trained = new Map<string, Tensor>();
   for (const s of step.state) {
     const tensor = state.get(s.input);
-    if (tensor && isWeight(s)) weights.set(s.name, tensor.with({ dims: s.dims }));
+    if (tensor && isWeight(s)) trained.set(s.name, tensor.with({ dims: s.dims }));
   }
-  return withWeights(training, weights);
+  return withWeights(training, explicitWeights(step.gram, trained).weights);
 }
 
 /** The README's bound on parameters and kernels. */
@@ -145,13 +165,14 @@ function checkState(
   when: string,
 ): void {
   const values = new Map([...model.graph.initializers].map((v) => [v.name, v]));
+  const inGramForm = new Set(step.gram.flatMap((l) => [l.z, l.alpha]));
+  const names = step.state.filter((s) => isWeight(s) && !inGramForm.has(s.name)).map((s) => s.name);
   let compared = 0;
-  for (const s of step.state) {
-    if (!isWeight(s)) continue;
-    const value = values.get(s.name);
+  for (const name of [...names, ...step.gram.map((l) => l.map)]) {
+    const value = values.get(name);
     const got = value && constantOf(value)?.typed();
-    if (!(got instanceof Float32Array)) throw new Error(s.name);
-    const key = `${when}.${keyOf(s.name, maps)}`;
+    if (!(got instanceof Float32Array)) throw new Error(name);
+    const key = `${when}.${keyOf(name, maps)}`;
     expectClose(got, floats(gold.get(key), key), BOUND, key);
     compared++;
   }
@@ -181,11 +202,14 @@ function checkGradients(
   gold: ReadonlyMap<string, ArrayData>,
 ): void {
   for (const [name, output] of step.probes) {
-    const key = name === 'logits' ? 'step1.logits' : `step1.grad.${keyOf(name, maps)}`;
+    // Z's gradient is that of W_t; the map's is D·Uᵀ.
+    const layer = step.gram.find((l) => l.z === name);
+    const key = name === 'logits' ? 'step1.logits' : `step1.grad.${keyOf(layer?.map ?? name, maps)}`;
     const expected = gold.get(key);
     if (!expected && name === step.image) continue;
-    const got = out.get(output)?.typed();
-    if (!(got instanceof Float32Array)) throw new Error(name);
+    const probe = out.get(output);
+    if (!probe) throw new Error(name);
+    const got = layer ? mapGradient(toFloat64(layer.base), toFloat64(probe), layer.shape) : toFloat64(probe);
     expectClose(got, floats(expected, key), { absolute: 2e-5, relative: 1e-4 }, key);
   }
 }

@@ -42,6 +42,7 @@ export const report: RefocusReport = {
   init: 'zero',
   mapKernel: 3,
   mapLr: { choice: 'auto', least: 0.02, most: 1 },
+  form: { choice: 'auto', gram: 17, explicit: 1 },
   seed: 7,
   epochs: 3,
   device: 'cpu',

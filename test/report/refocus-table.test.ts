@@ -18,7 +18,7 @@ describe('refocusText', () => {
       engine                 onnxruntime-node 1.30.0 (cpu), portable lowering
       seed                   7
       fused = training form  yes: largest relative difference 3.6e-7, top-1 agreement 100.00 %, 64 samples
-      maps                   3×3, learning rate × 1 ÷ gain of each layer (2.0e-2 to 1.0e+0)
+      maps                   3×3, Gram form in 17 of 18 layers, learning rate × 1 ÷ gain of each layer (2.0e-2 to 1.0e+0)
       parameters             3.50 M deployed, 44.05 M in training, 3.50 M stored, 65.31 k frozen
       mult-adds              301.0 M deployed, 340.0 M in training
       training step          0.276 s median of 96

@@ -23,3 +23,11 @@ export function beginUpdate(options: OptimizerOptions, context: StepContext): Up
       return rmsprop(options, context);
   }
 }
+
+/** Whether every change of a parameter is a linear function of its gradients so far, as the Gram form needs. */
+export const LINEAR_IN_GRADIENT = {
+  sgd: true,
+  adam: false,
+  adamw: false,
+  rmsprop: false,
+} as const satisfies Record<OptimizerOptions['kind'], boolean>;

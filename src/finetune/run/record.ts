@@ -7,9 +7,19 @@ import type { RunRecord } from './folder.js';
 
 /**
  * Options that may differ between a run and its resumption without changing a result. `strict` is one: a run that
- * stopped at a corrupt image saw none before it. `preprocess` may name a file, so its content is recorded.
+ * stopped at a corrupt image saw none before it. `preprocess` may name a file, so its content is recorded. `form` says how
+ * the same kernels are computed; a run that changes it goes on from converted state, and rounds otherwise.
  */
-const FREE = new Set(['resume', 'out', 'workers', 'strict', 'checkpointEvery', 'preprocess', 'threads']);
+const FREE = new Set([
+  'resume',
+  'out',
+  'workers',
+  'strict',
+  'checkpointEvery',
+  'preprocess',
+  'threads',
+  'form',
+]);
 
 export interface Recorded {
   readonly command: string;

@@ -41,9 +41,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
   const { trained, written, verified, frozen, form, problems } = outcome;
   const { method, init, mapKernel, seed, epochs } = options;
   const counts = { deployed: countModel(written.fused), training: countModel(written.training) };
-  const parameters = trained.step.state
-    .filter((s) => s.kind === 'parameter')
-    .reduce((n, s) => n + s.initial.size, 0);
+  const { gram, parameters } = trained.step;
   return {
     model: title,
     base: outcome.base,
@@ -56,6 +54,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
       least: Math.min(...outcome.rates.values()),
       most: Math.max(...outcome.rates.values()),
     },
+    form: { choice: options.form, gram: gram.length, explicit: form.layers.length - gram.length },
     seed,
     epochs,
     device: engine.device,
@@ -77,9 +76,8 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     },
     parameters: {
       deployed: counts.deployed.parameters,
-      training: parameters,
-      // The explicit form stores what it trains.
-      storedState: parameters,
+      training: parameters.training,
+      storedState: parameters.stored,
       frozen: form.layers.reduce((n, l) => n + sizeOf(l.base.shape ?? []), 0),
     },
     multAdds: {

@@ -8,6 +8,7 @@ import { learningRate } from '../schedule.js';
 import type { TrainStep } from '../step/build.js';
 import { isWeight } from '../step/state.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { explicitWeights, type TrainedWeights } from './gram-weights.js';
 
 export interface TrainPhase {
   readonly phase: Phase;
@@ -26,9 +27,7 @@ export interface TrainPhase {
   readonly signal?: AbortSignal;
 }
 
-export interface TrainedPhase {
-  /** Trained parameters and running statistics by initializer name, in the initializers' dims, as they left the engine. */
-  readonly weights: ReadonlyMap<string, Tensor>;
+export interface TrainedPhase extends TrainedWeights {
   readonly milliseconds: readonly number[];
   readonly skipped: readonly string[];
 }
@@ -87,12 +86,16 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
     }
     const state = await session.readState();
     progress.requireFinite(state);
-    const weights = new Map<string, Tensor>();
+    const trained = new Map<string, Tensor>();
     for (const s of step.state) {
       const tensor = state.get(s.input);
-      if (tensor && isWeight(s)) weights.set(s.name, tensor.with({ dims: s.dims }));
+      if (tensor && isWeight(s)) trained.set(s.name, tensor.with({ dims: s.dims }));
     }
-    return { weights, milliseconds: progress.milliseconds, skipped: [...progress.skipped] };
+    return {
+      ...explicitWeights(step.gram, trained),
+      milliseconds: progress.milliseconds,
+      skipped: [...progress.skipped],
+    };
   } finally {
     await session.release();
   }

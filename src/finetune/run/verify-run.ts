@@ -14,26 +14,38 @@ export interface VerifiedRun {
 /** Samples of random input that the whole-model check runs beside the evaluation set. */
 const RANDOM_SAMPLES = 8;
 
+/** What a fused model is compared with. */
+export interface TrainedForms {
+  /** With the weights as they left the engine. */
+  readonly trained: Model;
+  /** The training form, read back from its file. */
+  readonly written: Model;
+}
+
 /**
- * Compares the trained state with the fused model on every evaluation image, and kernel by kernel in float64.
- * @param training the form with the weights as they left the engine
+ * Compares the fused model with the trained state on every evaluation image, and with the training form kernel by kernel
+ * in float64.
  */
 export async function verifyOn(
   bench: Workbench,
-  training: Model,
+  { trained, written }: TrainedForms,
   fused: Model,
   tolerance: number,
   control: Model | undefined,
 ): Promise<VerifiedRun> {
   const seen = new Comparison(tolerance);
-  const models: Readonly<Record<string, Model>> = { training, fused, ...(control ? { control } : {}) };
+  const models: Readonly<Record<string, Model>> = {
+    training: trained,
+    fused,
+    ...(control ? { control } : {}),
+  };
   const results = await bench.evaluate(models, ({ count, outputs: [a, b] }) => {
     seen.add(rows(a.logits, count, a.classes), rows(b.logits, count, b.classes), true);
     // Beyond a trailing Softmax differences are squeezed, but they are what a user sees.
     if (a.output !== a.logits)
       seen.add(rows(a.output, count, a.classes), rows(b.output, count, b.classes), false);
   });
-  const random = await verify(training, fused, bench.init.engine, { tolerance, samples: RANDOM_SAMPLES });
+  const random = await verify(written, fused, bench.init.engine, { tolerance, samples: RANDOM_SAMPLES });
   return {
     training: results.training,
     fused: results.fused,

@@ -6,10 +6,11 @@ import type { Engine } from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import type { DataSummary, Evaluation } from '../results.js';
-import { buildTrainStep, type TrainStep } from '../step/build.js';
+import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../step/build.js';
 import { normalize } from '../step/input.js';
 import { onlyInput, prepareTraining } from '../step/prepare.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
+import { withKernels } from './gram-weights.js';
 import { checkClasses, chooseAugment } from './resolve.js';
 import { stepOptions } from './step-options.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
@@ -25,10 +26,15 @@ export interface WorkbenchInit {
   readonly signal: AbortSignal | undefined;
 }
 
+/** How the maps of a training form are trained. */
+export type RefocusingOptions = Pick<TrainStepOptions, 'lrFactors' | 'form'>;
+
 /** What training made of a model. */
 export interface TrainedModel extends TrainedPhase {
-  /** A copy with the weights as they left the engine. */
+  /** A copy with the trained weights. */
   readonly model: Model;
+  /** What is evaluated: the same with kernels of the Gram form as α and Z say, before they went into a map. */
+  readonly asTrained: Model;
   readonly step: TrainStep;
 }
 
@@ -74,26 +80,30 @@ export class Workbench {
   }
 
   /** The step graph that trains a model with this bench's options. @throws InputError when a label is no output of it */
-  async step(model: Model, lrFactors: ReadonlyMap<string, number> = new Map()): Promise<TrainStep> {
+  async step(model: Model, { lrFactors, form }: RefocusingOptions = {}): Promise<TrainStep> {
     const { engine, options, preprocess, sets } = this.init;
     const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
     checkClasses(sets.train, prepared.classes, preprocess);
-    return buildTrainStep(prepared, { ...stepOptions(options), preprocess, lrFactors });
+    return buildTrainStep(prepared, {
+      ...stepOptions(options),
+      preprocess,
+      ...(lrFactors && { lrFactors }),
+      ...(form && { form }),
+    });
   }
 
   /**
    * Trains a copy of a model, from its own weights or from the phase's checkpoint.
-   * @param lrFactors on the learning rate, by initializer name
    * @throws as {@link trainPhase}
    */
   async train(
     phase: Phase,
     model: Model,
     epochs: number,
-    lrFactors?: ReadonlyMap<string, number>,
+    refocusing?: RefocusingOptions,
   ): Promise<TrainedModel> {
     const { engine, options, run, listener, signal } = this.init;
-    const step = await this.step(model, lrFactors);
+    const step = await this.step(model, refocusing);
     const trained = await trainPhase({
       phase,
       engine,
@@ -108,7 +118,8 @@ export class Workbench {
       ...(signal ? { signal } : {}),
     });
     for (const s of trained.skipped) this.skipped.add(s);
-    return { ...trained, step, model: withWeights(model, trained.weights) };
+    const result = withWeights(model, trained.weights);
+    return { ...trained, step, model: result, asTrained: withKernels(result, trained.kernels) };
   }
 
   /** Evaluates models in one pass over the evaluation set. */

@@ -13,11 +13,14 @@ import { differentiate } from '../autodiff/differentiate.js';
 import { isInternal } from '../autodiff/internal.js';
 import type { Lowering } from '../lowering/lowering.js';
 import { portableLowering } from '../lowering/portable/index.js';
+import { LINEAR_IN_GRADIENT } from '../optim/table.js';
 import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
+import { chooseForms, type FormChoice } from './forms.js';
 import { pixelInput } from './input.js';
 import { type ObjectiveOptions, objective, staticShape } from './objective.js';
 import { flatGradients, flattenParameter, inOrder, lowerParameters } from './parameters.js';
 import type { Prepared } from './prepare.js';
+import { type GramLayer, refocusKernels } from './refocus.js';
 import type { StateTensor, StateUpdate } from './state.js';
 import { stepUpdates, type UpdatesOptions } from './updates.js';
 
@@ -25,6 +28,8 @@ export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
   readonly bn: 'train' | 'frozen';
   /** Default: portable. */
   readonly lowering?: Lowering;
+  /** How the maps of a training form are trained. Default: auto. */
+  readonly form?: FormChoice;
   /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
   readonly preprocess?: Preprocess;
   /**
@@ -55,6 +60,10 @@ export interface TrainStep {
   /** Labels are 0 … classes − 1. */
   readonly classes: number;
   readonly lowering: Lowering['name'];
+  /** Maps trained in the Gram form. */
+  readonly gram: readonly GramLayer[];
+  /** Values that the training form trains, each map counted as it stands in the file, and those that the step keeps for them. */
+  readonly parameters: { readonly training: number; readonly stored: number };
 }
 
 /**
@@ -68,7 +77,11 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const { image, network } = options.preprocess
     ? pixelInput(b, prepared.input, staticShape(prepared.input), options.preprocess)
     : { image: prepared.input, network: prepared.input };
-  const parameters = prepared.parameters.map((p) => flattenParameter(b, p));
+  const forms = chooseForms(prepared.refocused, options.form ?? 'auto', nonlinear(options));
+  const gram = refocusKernels(b, forms);
+  const parameters = prepared.parameters.flatMap(
+    (p) => gram.get(p.value)?.parameters ?? [flattenParameter(b, p)],
+  );
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
   const share = 1 / (options.accumulate ?? 1);
   const { label, loss, correct, seeds } = objective(b, { ...prepared, input: network }, options, share);
@@ -104,7 +117,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     probes.set('logits', logits);
     if (probedInput) probes.set(probedInput.name, ofInput);
     for (const { parameter, gradient } of lowered)
-      if (gradient) probes.set(parameter.name, inOrder(b, parameter, gradient));
+      if (gradient) probes.set(parameter.state.name, inOrder(b, parameter, gradient));
   }
   const copies = [...probes].map(([name, v]) => b.op('Identity', [v], {}, { name: `probe/${name}` }));
   setOutputs(graph, [lossNow, correctNow, ...updates.map((u) => u.next), ...copies]);
@@ -123,7 +136,19 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     batch,
     classes: prepared.classes,
     lowering: lowering.name,
+    gram: Array.from(gram.values(), (g) => g.layer),
+    parameters: {
+      training: prepared.parameters.reduce((n, p) => n + p.initial.size, 0),
+      stored: parameters.reduce((n, p) => n + p.state.initial.size, 0),
+    },
   };
+}
+
+/** Why the change of a parameter is no linear function of its gradients; undefined where it is one. */
+function nonlinear({ optimizer, clip }: TrainStepOptions): string | undefined {
+  if (!LINEAR_IN_GRADIENT[optimizer.kind]) return `${optimizer.kind} is not linear in the gradient`;
+  if (clip?.value !== undefined) return 'gradients clipped by value are not linear in the gradient';
+  return undefined;
 }
 
 function statisticUpdate({ value, initial, next }: RunningStatistic): StateUpdate {

@@ -9,7 +9,7 @@ import { type StateInput, stateInput } from './state.js';
  * broadcast a scalar over trailing axes of 1 one element at a time.
  */
 export interface FlatParameter {
-  /** Of the initializer. */
+  /** Of the initializer that it is, or that is made from it: what learning rates and groups go by. */
   readonly name: string;
   /** The 1-D graph input. */
   readonly state: StateInput;

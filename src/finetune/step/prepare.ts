@@ -1,6 +1,6 @@
 import { UnsupportedError, UsageError } from '../../base/errors.js';
 import { cloneModel, type Model, type Tensor, tensorType, upgradeOpset, Value } from '../../onnx/index.js';
-import { constantOf, trainables } from '../../reparam/index.js';
+import { constantOf, type RefConvShape, readForm, refConvShape, trainables } from '../../reparam/index.js';
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
 import type { JudgedKind } from '../losses/loss.js';
@@ -37,6 +37,19 @@ export interface Parameter {
   readonly initial: Tensor;
 }
 
+/** A kernel that a training form computes from a frozen base and a trained map (RefConv). */
+export interface RefocusedKernel {
+  /** For messages. */
+  readonly layer: string;
+  /** W_t, as the training form's graph computes it. */
+  readonly kernel: Value;
+  /** W_b, float32 [C_out, C_in/g, k…]. */
+  readonly base: Tensor;
+  /** W_r, [n, n/G, m…]. */
+  readonly map: Parameter;
+  readonly shape: RefConvShape;
+}
+
 /** A network with a fixed batch, static shapes, canonical operators and its parameters as graph inputs. */
 export interface Prepared extends ClassScores {
   readonly model: Model;
@@ -46,6 +59,8 @@ export interface Prepared extends ClassScores {
   readonly parameters: readonly Parameter[];
   readonly judges: JudgedKind;
   readonly auxiliary: readonly AuxiliaryOutput[];
+  /** Their maps are among the parameters. Empty for a plain model. */
+  readonly refocused: readonly RefocusedKernel[];
 }
 
 /**
@@ -60,6 +75,8 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const main = mainOutput(model, auxiliary.keys()).name;
   const fixed = options.fixed ?? new Map<string, Tensor>();
   const input = onlyInput(model, fixed);
+  const layers = readForm(model)?.layers ?? [];
+  const bases = layers.map((l) => constantOf(l.base));
   const parameters: { name: string; initial: Tensor }[] = [];
   for (const value of trainables(model, { freeze }).trainable) {
     const initial = constantOf(value);
@@ -84,13 +101,16 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     if (!output) throw new Error(`the output '${name}' was lost while the model was prepared`);
     return judged(special.model, output, options.batch, judges);
   };
-  const byName = new Map(graph.inputs.map((v) => [v.name, v]));
+  const byName = new Map([...graph.values()].map((v) => [v.name, v]));
   const find = (name: string): Value => {
     const value = byName.get(name);
     if (!value) throw new Error(`'${name}' was lost while the model was prepared`);
     return value;
   };
   for (const [name, tensor] of fixed) fixInput(special.model, find(name), tensor);
+  const trained = new Map(
+    parameters.map((p): [string, Parameter] => [p.name, { value: find(p.name), initial: p.initial }]),
+  );
   return {
     model: special.model,
     batch: options.batch,
@@ -98,7 +118,13 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
     ...judge(main),
     judges,
     auxiliary: [...auxiliary].map(([name, weight]) => ({ name, weight, ...judge(name) })),
-    parameters: parameters.map((p) => ({ value: find(p.name), initial: p.initial })),
+    parameters: [...trained.values()],
+    refocused: layers.flatMap(({ layer, transformed, map, groups, mapKernel }, i) => {
+      const [base, parameter] = [bases[i], trained.get(map.name)];
+      if (!base || !parameter) return [];
+      const shape = refConvShape(base.dims, groups, mapKernel);
+      return [{ layer, kernel: find(transformed.name), base, map: parameter, shape }];
+    }),
   };
 }
 

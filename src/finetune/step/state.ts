@@ -8,10 +8,10 @@ export type StateKind = 'parameter' | 'running' | 'accumulated' | 'average' | Sl
 
 /** A tensor that a step takes and gives back changed. */
 export interface StateTensor extends StateBinding {
-  /** The initializer of the model this state belongs to. */
+  /** The initializer of the model this state belongs to; in the Gram form what stands for it (step/gram.ts). */
   readonly name: string;
   readonly kind: StateKind;
-  /** Dims of the initializer; in the step graph parameters and their slots are 1-D. */
+  /** Dims of what it is named after; in the step graph parameters and their slots are 1-D. */
   readonly dims: readonly number[];
   readonly initial: Tensor;
   /** How the elements of a kernel, and of what the optimizer keeps about it, lie in the step graph; undefined: as in `dims`. */
