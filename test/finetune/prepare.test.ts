@@ -40,9 +40,13 @@ class Net {
     return this.b.op('Conv', [x, weight], { pads: [1, 1, 1, 1], kernel_shape: [3, 3] }, { name });
   }
 
-  norm(x: Value, name: string, change: Partial<Record<'beta' | 'mean' | 'variance', Value>> = {}): Value {
+  norm(
+    x: Value,
+    name: string,
+    change: Partial<Record<'gamma' | 'beta' | 'mean' | 'variance', Value>> = {},
+  ): Value {
     const { b } = this;
-    const gamma = b.constant(Tensor.float32([2], [1, 2]), `${name}.weight`);
+    const gamma = change.gamma ?? b.constant(Tensor.float32([2], [1, 2]), `${name}.weight`);
     const beta = change.beta ?? b.constant(Tensor.float32([2], [0, 0]), `${name}.bias`);
     const mean = change.mean ?? b.constant(Tensor.float32([2], [0, 0]), `${name}.mean`);
     const variance = change.variance ?? b.constant(Tensor.float32([2], [1, 1]), `${name}.variance`);
@@ -90,6 +94,18 @@ describe('BatchNormalization', () => {
     await expect(step(net.model(net.norm(inner, 'second', { mean })))).rejects.toThrow(
       /'first'.*'mean' cannot be updated.*'second' read.*--bn frozen/s,
     );
+  });
+
+  test('a layer that is applied twice is one layer, whose statistics are updated twice', async () => {
+    const net = new Net();
+    const gamma = net.b.constant(Tensor.float32([2], [1, 1]), 'gamma');
+    const [beta, mean] = ['beta', 'mean'].map((n) => net.b.constant(Tensor.float32([2], [0, 0]), n));
+    const variance = net.b.constant(Tensor.float32([2], [1, 1]), 'variance');
+    const inner = net.norm(net.conv(net.x, 'conv'), 'first', { gamma, beta, mean, variance });
+    const made = await step(net.model(net.norm(inner, 'second', { gamma, beta, mean, variance })));
+    expect(made.state.filter((s) => s.kind === 'running').map((s) => s.name)).toEqual(['mean', 'variance']);
+    const updates = made.model.graph.nodes.filter((n) => n.name.startsWith('mean/next'));
+    expect(updates.map((n) => n.opType).sort()).toEqual(['Add', 'Add', 'Mul', 'Mul', 'Mul', 'Mul']);
   });
 
   test("a mean that is the layer's own β too, as de-duplicated files have it", async () => {

@@ -11,7 +11,7 @@ import { difference, expectClose, relativeL2 } from '../support/close.js';
 import { labelOf, lossOptionsOf, optimizerOf, type StepInfo } from '../support/golden-step.js';
 import { golden, goldenTest, haveGoldens } from '../support/goldens.js';
 
-/** The networks of the goldens whose operators, loss and optimizer this step has. */
+/** All networks of the goldens. */
 const NETS = [
   'convs',
   'mbv2_bn_relu6',
@@ -26,6 +26,9 @@ const NETS = [
   'mbv2_adamw',
   'convs_adam_l2',
   'repvgg_rmsprop_mse',
+  'se_split_shuffle',
+  'shared_weights',
+  'segmentation',
 ];
 
 function floats(a: ArrayData | undefined): Float32Array | Float64Array {

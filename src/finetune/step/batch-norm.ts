@@ -17,12 +17,14 @@ const USUAL_MOMENTUM = 0.9;
  * Turns each inference BatchNormalization into training mode: batch statistics normalize, and running statistics are
  * updated as PyTorch does, with the unbiased variance:
  *   running ← m·running + (1 − m)·batch,   batch variance · n/(n − 1),   m the node's `momentum` attribute.
- * @throws UnsupportedError when a statistic is shared or computed, or a channel has a single value per batch
+ * A layer that is applied several times updates its statistics once per application, in the order of the graph.
+ * @throws UnsupportedError when a statistic is computed or another layer's too, or a channel has a single value per batch
  */
 export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
-  const statistics: RunningStatistic[] = [];
-  for (const node of [...b.graph.nodes]) {
-    if (node.opType !== 'BatchNormalization' || node.domain !== '') continue;
+  const statistics = new Map<Value, RunningStatistic>();
+  const nodes = b.graph.nodes.filter((n) => n.opType === 'BatchNormalization' && n.domain === '');
+  for (const node of nodes) for (const index of [3, 4]) requireOwn(node, index);
+  for (const node of nodes) {
     const shape = node.input(0).shape;
     if (!shape)
       throw new UnsupportedError({ problem: `${node.describe()}: the shape of its input is not known` });
@@ -33,7 +35,6 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
         hint: 'use a larger batch or image, or --bn frozen',
       });
     const [mean, variance] = [node.input(3), node.input(4)];
-    for (const v of [mean, variance]) requireOwn(node, v);
     const like = [node.output().type, typeLike(mean, [shape[1]]), typeLike(variance, [shape[1]])];
     const [y, batchMean, batchVariance] = b.at({ before: node }, () =>
       b.scope(node.name || node.output().name, () =>
@@ -46,29 +47,35 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
     const momentum = momentumOf(node);
     b.graph.removeNode(node);
     const update = (running: Value, batch: Value, scale: number): void => {
+      const before = statistics.get(running)?.next ?? running;
       const next = b.op('Add', [
-        b.op('Mul', [running, b.f32(momentum)]),
+        b.op('Mul', [before, b.f32(momentum)]),
         b.op('Mul', [batch, b.f32((1 - momentum) * scale)]),
       ]);
       const initial = running.constant;
-      if (!initial) return;
-      statistics.push({ value: running, initial, next });
+      if (initial) statistics.set(running, { value: running, initial, next });
     };
     b.scope(`${mean.name}/next`, () => update(mean, batchMean, 1));
     b.scope(`${variance.name}/next`, () => update(variance, batchVariance, count / (count - 1)));
   }
-  for (const s of statistics) {
-    b.graph.addInput(s.value);
-    b.graph.removeInitializer(s.value);
+  for (const { value } of statistics.values()) {
+    b.graph.addInput(value);
+    b.graph.removeInitializer(value);
   }
-  return statistics;
+  return [...statistics.values()];
 }
 
-/** What a step replaces must be a constant that nothing else reads: not another layer, not this one's β either. */
-function requireOwn(node: Node, statistic: Value): void {
+/**
+ * What a step replaces must be a constant that nothing else reads: not another layer, not this one's β either. The same
+ * layer may stand in the graph several times, with the same scale, bias, mean and variance each time.
+ */
+function requireOwn(node: Node, index: number): void {
+  const statistic = node.input(index);
   const { constant, uses } = statistic;
-  if (constant && uses.length === 1) return;
-  const readers = uses.filter((u) => u.node !== node || u.index < 3).map((u) => u.node.describe());
+  const same = (other: Node): boolean => [1, 2, 3, 4].every((i) => other.inputs[i] === node.inputs[i]);
+  const others = uses.filter((u) => u.index !== index || !same(u.node));
+  if (constant && others.length === 0) return;
+  const readers = others.filter((u) => u.node !== node || u.index < 3).map((u) => u.node.describe());
   throw new UnsupportedError({
     problem: `${node.describe()}: running statistic '${statistic.name}' cannot be updated`,
     expected: 'a constant of its own',
