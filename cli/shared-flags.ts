@@ -94,6 +94,12 @@ export const optimFlags = {
     default: OPTIM_DEFAULTS.bn,
     ...training,
   },
+  dropout: {
+    kind: oneOf('train', 'off'),
+    describe: "The network's own dropout and stochastic depth: as in training, or not at all",
+    default: OPTIM_DEFAULTS.dropout,
+    ...training,
+  },
 } as const satisfies FlagsFor<OptimOptions>;
 
 export const dataFlags = {

@@ -20,6 +20,8 @@ export interface OptimOptions {
   readonly gamma: number;
   /** BatchNormalization: batch statistics and updated running ones, or the checkpoint's, frozen. */
   readonly bn: 'train' | 'frozen';
+  /** Dropout and stochastic depth: as in training, or not at all. */
+  readonly dropout: 'train' | 'off';
 }
 
 export interface DataOptions {
@@ -103,6 +105,7 @@ export const OPTIM_DEFAULTS: OptimOptions = {
   milestones: [],
   gamma: 0.1,
   bn: 'train',
+  dropout: 'train',
 };
 
 export const DATA_DEFAULTS: DataOptions = { augment: 'auto', strict: false, workers: 1 };

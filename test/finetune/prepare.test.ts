@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withWeights } from '../../src/finetune/run/workbench.js';
-import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
+import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import {
   type DataType,
@@ -61,19 +61,21 @@ class Net {
   }
 }
 
+const OPTIONS: TrainStepOptions = {
+  optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
+  weightDecay: 0,
+  decayAll: false,
+  loss: { kind: 'cross-entropy', labelSmoothing: 0 },
+  bn: 'train',
+};
+
 async function step(
   model: Model,
   bn: 'train' | 'frozen' = 'train',
   [batch, side] = [2, 4],
 ): Promise<TrainStep> {
   const prepared = await prepareTraining(model, { batch, image: [2, side, side], engine });
-  return buildTrainStep(prepared, {
-    optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
-    weightDecay: 0,
-    decayAll: false,
-    loss: { kind: 'cross-entropy', labelSmoothing: 0 },
-    bn,
-  });
+  return buildTrainStep(prepared, { ...OPTIONS, bn });
 }
 
 describe('BatchNormalization', () => {
@@ -182,6 +184,52 @@ describe('parameters', () => {
     net.graph.addInput(weight);
     const made = await step(net.model(net.conv(net.x, 'conv', weight)));
     expect(made.state.map((s) => s.name)).toContain('conv.weight');
+  });
+});
+
+describe('Dropout', () => {
+  /** Half of a convolution's results dropped, as a file exported in training mode says it. */
+  const network = (): Model => {
+    const net = new Net();
+    const live = [net.b.f32(0.5), net.b.constant(Tensor.bool([], [true]))];
+    return net.model(net.b.op('Dropout', [net.conv(net.x, 'conv'), ...live]));
+  };
+
+  /** Losses of one step each, of the same weights. */
+  async function losses(made: TrainStep, seeds: readonly number[]): Promise<number[]> {
+    const session = await engine.stepSession(made.model, {
+      state: made.state,
+      initial: new Map(made.state.map((s) => [s.input, s.initial])),
+      fetch: made.fetch,
+    });
+    const out: number[] = [];
+    for (const seed of seeds) {
+      const feeds = new Map([
+        [made.image, Tensor.float32([2, 2, 4, 4], random(64))],
+        [made.label, Tensor.int32([2], [0, 1])],
+        [made.lr, Tensor.float32([], [0])],
+      ]);
+      if (made.seed !== undefined) feeds.set(made.seed, Tensor.int32([], [seed]));
+      out.push(Number((await session.step(feeds)).get(made.loss)?.typed()[0]));
+    }
+    await session.release();
+    return out;
+  }
+
+  test('draws from the seed that a step is fed', async () => {
+    const made = await step(network());
+    const [a, b, again] = await losses(made, [1, 2, 1]);
+    expect(again).toBe(a);
+    expect(b).not.toBe(a);
+    expect(made.model.graph.nodes.map((n) => n.opType)).not.toContain('Dropout');
+  });
+
+  test('that is off leaves a step without a seed', async () => {
+    const prepared = await prepareTraining(network(), { batch: 2, image: [2, 4, 4], engine });
+    const made = buildTrainStep(prepared, { ...OPTIONS, dropout: 'off' });
+    expect(made.seed).toBeUndefined();
+    const [a, b] = await losses(made, [1, 2]);
+    expect(b).toBe(a);
   });
 });
 

@@ -9,12 +9,17 @@ export function stepOptions({
   decayAll,
   labelSmoothing,
   bn,
-}: OptimOptions): Pick<TrainStepOptions, 'optimizer' | 'weightDecay' | 'decayAll' | 'loss' | 'bn'> {
+  dropout,
+}: OptimOptions): Pick<
+  TrainStepOptions,
+  'optimizer' | 'weightDecay' | 'decayAll' | 'loss' | 'bn' | 'dropout'
+> {
   return {
     optimizer: { kind: 'sgd', momentum, nesterov, dampening: 0 },
     weightDecay,
     decayAll,
     loss: { kind: 'cross-entropy', labelSmoothing },
     bn,
+    dropout,
   };
 }

@@ -1,4 +1,5 @@
 import { CheckFailedError } from '../../base/errors.js';
+import { randomFor } from '../../base/random.js';
 import type { Loader } from '../../data/index.js';
 import { Tensor } from '../../onnx/index.js';
 import type { Engine, StepSession } from '../../runtime/index.js';
@@ -16,6 +17,8 @@ export interface TrainPhase {
   readonly step: TrainStep;
   readonly loader: Loader;
   readonly options: OptimOptions;
+  /** Of the run: the masks of dropout follow from it and the step's number. */
+  readonly seed: number;
   /** The run folder, which holds the checkpoints. */
   readonly folder: string;
   /** What {@link openRunFolder} gave. */
@@ -70,12 +73,14 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
           progress.pass();
           continue;
         }
-        const lr = learningRate(options, epoch * perEpoch + batch.number, perEpoch);
+        const number = epoch * perEpoch + batch.number;
+        const lr = learningRate(options, number, perEpoch);
         const feeds = new Map([
           [step.image, Tensor.uint8(loader.shape, batch.images)],
           [step.label, Tensor.int32([step.batch], batch.labels)],
           [step.lr, Tensor.float32([], [lr])],
         ]);
+        if (step.seed !== undefined) feeds.set(step.seed, maskSeed(init.seed, number));
         const sent = performance.now();
         running = session.step(feeds).then((out) => progress.finish(out, epoch, lr, sent));
         running.catch(() => undefined);
@@ -99,6 +104,11 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
   } finally {
     await session.release();
   }
+}
+
+/** What a step's masks follow from: 32 random bits, the same in a control and in what it is compared with. */
+function maskSeed(seed: number, step: number): Tensor {
+  return Tensor.int32([], [randomFor(seed, 'masks', step).int(2 ** 32) | 0]);
 }
 
 /** Counts steps, times them, and reports. */

@@ -110,6 +110,7 @@ export class Workbench {
       step,
       loader: this.#train,
       options: { ...options, epochs },
+      seed: options.seed,
       folder: options.out,
       run,
       resume: options.resume,

@@ -20,12 +20,15 @@ import { pixelInput } from './input.js';
 import { type ObjectiveOptions, objective, staticShape } from './objective.js';
 import { flatGradients, flattenParameter, inOrder, lowerParameters } from './parameters.js';
 import type { Prepared } from './prepare.js';
+import { seedRandomNodes } from './random.js';
 import { type GramLayer, refocusKernels } from './refocus.js';
 import type { StateTensor, StateUpdate } from './state.js';
 import { stepUpdates, type UpdatesOptions } from './updates.js';
 
 export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
   readonly bn: 'train' | 'frozen';
+  /** Whether Dropout drops. Default: 'train', it does. */
+  readonly dropout?: 'train' | 'off';
   /** Default: portable. */
   readonly lowering?: Lowering;
   /** How the maps of a training form are trained. Default: auto. */
@@ -41,8 +44,8 @@ export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
 
 /**
  * A training step as one ONNX graph. Signature:
- *   inputs `image` (uint8 [N,C,H,W], or the network's own float input), `label` (int32 [N]), `lr` (float scalar), then
- *   every state tensor; outputs `loss` (mean over the batch), `correct` (right top-1 answers, a float count), then
+ *   inputs `image` (uint8 [N,C,H,W], or the network's own float input), `label` (int32 [N]), `lr` (float scalar), `seed`
+ *   (int32 scalar, where something in the network is random), then every state tensor; outputs `loss` (mean over the batch), `correct` (right top-1 answers, a float count), then
  *   every new state tensor, in the order of the inputs.
  */
 export interface TrainStep {
@@ -50,6 +53,8 @@ export interface TrainStep {
   readonly image: string;
   readonly label: string;
   readonly lr: string;
+  /** What random nodes (dropout) draw from; another one in every step. Undefined where nothing is random. */
+  readonly seed?: string;
   readonly fetch: readonly string[];
   readonly loss: string;
   readonly correct: string;
@@ -82,6 +87,8 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const parameters = prepared.parameters.flatMap(
     (p) => gram.get(p.value)?.parameters ?? [flattenParameter(b, p)],
   );
+  const judged = [prepared.logits, ...prepared.auxiliary.map((a) => a.logits)];
+  const seed = seedRandomNodes(b, judged, options.dropout ?? 'train');
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
   const share = 1 / (options.accumulate ?? 1);
   const { label, loss, correct, seeds } = objective(b, { ...prepared, input: network }, options, share);
@@ -128,6 +135,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     image: image.name,
     label: label.name,
     lr: lr.name,
+    ...(seed && { seed: seed.name }),
     loss: names[0],
     correct: names[1],
     fetch: names.slice(0, 2),

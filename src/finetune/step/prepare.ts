@@ -70,7 +70,7 @@ export interface Prepared extends ClassScores {
  */
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
-  toInferenceMode(model);
+  toInferenceMode(model, { keepDropout: true });
   const { auxiliary = new Map<string, number>(), judges = 'scores', freeze = [] } = options;
   const main = mainOutput(model, auxiliary.keys()).name;
   const fixed = options.fixed ?? new Map<string, Tensor>();

@@ -2,6 +2,7 @@ export { makePadsExplicit } from './auto-pad.js';
 export { type FoldOptions, foldConstants } from './fold.js';
 export {
   findTrainingNodes,
+  type InferenceModeOptions,
   type InferenceModeResult,
   type TrainingNodes,
   toInferenceMode,

@@ -38,16 +38,21 @@ export interface InferenceModeResult {
   readonly random: readonly string[];
 }
 
+export interface InferenceModeOptions {
+  /** Dropout nodes stay, in their inference form, for who brings them to life again. Default: false, they go. */
+  readonly keepDropout?: boolean;
+}
+
 /**
  * Brings a model exported in training mode into inference mode, in place: BatchNormalization reads its running
  * statistics, Dropout passes its input through. Outputs for new statistics go; where they are read, or are graph
  * outputs, the running statistics stand in.
  */
-export function toInferenceMode(model: Model): InferenceModeResult {
+export function toInferenceMode(model: Model, options: InferenceModeOptions = {}): InferenceModeResult {
   const { batchNorms, dropouts, random } = findTrainingNodes(model);
   const nodes = [...batchNorms, ...dropouts].map((n) => n.describe());
   for (const node of batchNorms) freezeBatchNorm(node);
-  for (const node of dropouts) dropDropout(node);
+  for (const node of dropouts) dropDropout(node, options.keepDropout ?? false);
   if (nodes.length > 0) eliminateDeadNodes(model.graph);
   return { modified: nodes.length > 0, nodes, random: random.map((n) => n.describe()) };
 }
@@ -80,13 +85,14 @@ function freezeBatchNorm(node: Node): void {
   rebuildNode(node, { outputs: 1, attributes: { training_mode: undefined } });
 }
 
-function dropDropout(node: Node): void {
+function dropDropout(node: Node, keep: boolean): void {
   const { graph } = node;
   const [y, mask] = node.outputs;
   if (!graph || !y) return;
   const maskRead = mask !== undefined && !mask.isDead;
   // Without its third input Dropout passes the data through; a graph output keeps its name that way.
-  if (maskRead || graph.outputs.includes(y)) node.truncateInputs(1);
+  if (keep) node.truncateInputs(2);
+  else if (maskRead || graph.outputs.includes(y)) node.truncateInputs(1);
   else graph.replaceUses(y, node.input(0));
 }
 

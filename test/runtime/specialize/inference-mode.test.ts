@@ -116,6 +116,15 @@ describe('Dropout', () => {
       expect(toInferenceMode(model).modified).toBe(false);
   });
 
+  test('that is wanted again stays, in its inference form', () => {
+    const live = dropout('live');
+    expect(toInferenceMode(live, { keepDropout: true }).nodes).toEqual(["Dropout 'Dropout'"]);
+    expect(ops(live)).toEqual(['Dropout', 'Relu']);
+    expect(live.graph.nodes[0].inputs).toHaveLength(2);
+    expect(findTrainingNodes(live).dropouts).toEqual([]);
+    verifyModel(live);
+  });
+
   test('whose result or mask leaves the graph stays, as a pass-through', async () => {
     const model = build({ x: [3, 2, 4] }, (g, { x }) => [
       ...g.ops('Dropout', [x, g.f32(0.5), g.constant(Tensor.bool([], [true]))], {}, { outputs: 2 }),
