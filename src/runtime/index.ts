@@ -1,6 +1,7 @@
 /**
  * src/runtime: where graphs run. May import src/onnx and src/base. Only `ort/` knows onnxruntime-node.
  */
+export { channelBlock } from './blocks.js';
 export * from './create.js';
 export { type DeviceDiagnosis, type Diagnosis, diagnose } from './doctor.js';
 export * from './engine.js';

@@ -4,7 +4,7 @@ import { explicitWeights } from '../../src/finetune/run/gram-weights.js';
 import { withWeights } from '../../src/finetune/run/workbench.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
-import { isWeight } from '../../src/finetune/step/state.js';
+import { fromState, isWeight } from '../../src/finetune/step/state.js';
 import { loadModel, type Model, Tensor } from '../../src/onnx/index.js';
 import {
   constantOf,
@@ -149,7 +149,7 @@ async function stateOf(training: Model, step: TrainStep, session: StepSession): 
   const trained = new Map<string, Tensor>();
   for (const s of step.state) {
     const tensor = state.get(s.input);
-    if (tensor && isWeight(s)) trained.set(s.name, tensor.with({ dims: s.dims }));
+    if (tensor && isWeight(s)) trained.set(s.name, fromState(s, tensor));
   }
   return withWeights(training, explicitWeights(step.gram, trained).weights);
 }

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { lossOf } from '../../src/finetune/losses/table.js';
+import { chooseLowering } from '../../src/finetune/lowering/choose.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
-import { isWeight } from '../../src/finetune/step/state.js';
+import { fromState, isWeight } from '../../src/finetune/step/state.js';
 import { loadModel, Tensor } from '../../src/onnx/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { type ArrayData, readSafetensors } from '../support/arrays.js';
@@ -44,7 +45,7 @@ if (haveGoldens) {
   afterAll(() => engine.close());
 }
 
-describe('a train step against PyTorch', () => {
+describe.each(['portable', 'blocked'] as const)('a train step against PyTorch, %s', (choice) => {
   for (const net of NETS)
     goldenTest(net, async () => {
       const folder = (file: string): string => golden('train-step', net, file);
@@ -72,12 +73,14 @@ describe('a train step against PyTorch', () => {
         decayAll: true,
         loss,
         bn: 'train',
+        lowering: await chooseLowering(engine, choice),
         probes: true,
       });
-      expect(
-        step.model.graph.nodes.every((n) => n.domain === ''),
-        'standard operators only',
-      ).toBe(true);
+      expect(step.lowering).toBe(choice);
+      const domains = new Set(step.model.graph.nodes.map((n) => n.domain));
+      expect([...domains], 'operators that the runtime has').toEqual(
+        choice === 'portable' ? [''] : expect.arrayContaining(['', 'com.microsoft.nchwc']),
+      );
       expect(
         step.state
           .filter((s) => s.kind === 'parameter')
@@ -109,7 +112,8 @@ describe('a train step against PyTorch', () => {
       const state = await session.readState();
       for (const s of step.state) {
         if (!isWeight(s)) continue;
-        const got = state.get(s.input)?.typed();
+        const tensor = state.get(s.input);
+        const got = tensor && fromState(s, tensor).typed();
         if (!(got instanceof Float32Array)) throw new Error(s.name);
         // The README's bounds: for five SGD steps float32 against float64 is at most 6e-6; Adam makes a step of full size
         // of the rounding noise in a gradient that is 0 (the biases that a normalization removes).

@@ -5,7 +5,7 @@ import { fileError, writeFileAtomic } from '../../base/files.js';
 import type { Tensor } from '../../onnx/index.js';
 import type { Phase } from '../events.js';
 import type { TrainStep } from '../step/build.js';
-import { isWeight, type StateTensor } from '../step/state.js';
+import { fromState, isWeight, type StateTensor, toState } from '../step/state.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 
 /** Where a phase stands: its state after `step` steps, and what a report needs of the steps before. */
@@ -44,7 +44,7 @@ export async function saveCheckpoint(
   for (const s of step.state) {
     const tensor = checkpoint.state.get(s.input);
     if (!tensor) throw new Error(`state '${s.input}' is missing`);
-    tensors.set(keyOf(s), tensor.with({ dims: s.dims }));
+    tensors.set(keyOf(s), fromState(s, tensor));
   }
   await mkdir(join(folder, 'checkpoint'), { recursive: true }).catch((e) => {
     throw fileError(folder, 'creating', e);
@@ -99,7 +99,7 @@ export async function loadCheckpoint(
       tensor && describe(tensor.dataType, tensor.dims),
     ];
     if (!tensor || found !== expected) throw foreign(`'${keyOf(s)}'`, expected, found);
-    state.set(s.input, tensor.with({ dims: s.initial.dims }));
+    state.set(s.input, toState(s, tensor));
   }
   const done = Number(metadata.step);
   if (!Number.isSafeInteger(done) || done < 0)

@@ -7,7 +7,7 @@ import type { Listener, Phase } from '../events.js';
 import type { OptimOptions } from '../options.js';
 import { learningRate } from '../schedule.js';
 import type { TrainStep } from '../step/build.js';
-import { isWeight } from '../step/state.js';
+import { fromState, isWeight } from '../step/state.js';
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { explicitWeights, type TrainedWeights } from './gram-weights.js';
 
@@ -94,7 +94,7 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
     const trained = new Map<string, Tensor>();
     for (const s of step.state) {
       const tensor = state.get(s.input);
-      if (tensor && isWeight(s)) trained.set(s.name, tensor.with({ dims: s.dims }));
+      if (tensor && isWeight(s)) trained.set(s.name, fromState(s, tensor));
     }
     return {
       ...explicitWeights(step.gram, trained),

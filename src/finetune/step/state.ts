@@ -1,6 +1,6 @@
-import { type GraphBuilder, type Tensor, tensorType, type Value } from '../../onnx/index.js';
+import { type GraphBuilder, Tensor, tensorType, type Value } from '../../onnx/index.js';
 import type { StateBinding } from '../../runtime/engine.js';
-import type { KernelLayout } from '../lowering/blocked/kernel.js';
+import { type KernelLayout, packKernel, unpackKernel } from '../lowering/blocked/kernel.js';
 import type { ScalarKind, SlotKind } from '../optim/optimizer.js';
 
 /** What a state tensor is of the thing it is named after: the trained value itself, or what a step keeps about it. */
@@ -48,4 +48,23 @@ export function stateInput(
 /** The state with its value after the step. */
 export function updated({ value: _, ...state }: StateInput, next: Value): StateUpdate {
   return { ...state, next };
+}
+
+/** A state tensor of the engine in the order and dims of the initializer. */
+export function fromState({ dims, layout }: Pick<StateTensor, 'dims' | 'layout'>, tensor: Tensor): Tensor {
+  const data = layout ? tensor.typed() : undefined;
+  return layout && data instanceof Float32Array
+    ? Tensor.float32(dims, unpackKernel(layout, data))
+    : tensor.with({ dims });
+}
+
+/** The other way: a tensor of the initializer's dims as the engine keeps it. */
+export function toState(
+  { initial, layout }: Pick<StateTensor, 'initial' | 'layout'>,
+  tensor: Tensor,
+): Tensor {
+  const data = layout ? tensor.typed() : undefined;
+  return layout && data instanceof Float32Array
+    ? Tensor.float32(initial.dims, packKernel(layout, data))
+    : tensor.with({ dims: initial.dims });
 }

@@ -50,7 +50,7 @@ function rulesOf(statistics: StatisticsTable): ReadonlyMap<string, BlockedRule> 
 }
 
 /** @param block B, as the runtime was asked for it */
-export function blocked(block: number): Lowering {
+export function blockedLowering(block: number): Lowering {
   return {
     name: 'blocked',
     opsets: new Map([[NCHWC_DOMAIN, 1]]),
@@ -68,7 +68,6 @@ function lowerBlocked(
   const t = new Tracker(n, new Set(parameters.map((p) => p.value)));
   const rules = rulesOf(new Map());
   const shared: Shared = new Map();
-  const results = new Map<Value, Value>();
   const replaced = new Set<Node>();
   for (const node of [...graph.nodes]) {
     const rule = usable(node) ? rules.get(node.opType) : undefined;
@@ -87,17 +86,12 @@ function lowerBlocked(
           );
       if (!isInternal(node)) return;
       const made = emitLowered(b, node, portable, shared);
-      for (const [i, output] of node.outputs.entries()) {
-        graph.replaceUses(output, made[i]);
-        results.set(output, made[i]);
-      }
+      for (const [i, output] of node.outputs.entries()) t.replace(output, made[i]);
       replaced.add(node);
     });
   }
   for (const output of [...graph.outputs]) if (!t.isPlain(output)) keepOutput(b, t, output);
-  const lowered = parameters.map((p) =>
-    parameterOf(b, t, { ...p, gradient: results.get(p.gradient) ?? p.gradient }),
-  );
+  const lowered = parameters.map((p) => parameterOf(b, t, { ...p, gradient: t.current(p.gradient) }));
   graph.removeNodes(replaced);
   return lowered;
 }

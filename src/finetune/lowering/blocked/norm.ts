@@ -57,15 +57,10 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
   });
   t.set(node.output(0), { kind: 'pending', pending: { takes: ['activation', 'sum'], emit } });
   const reported = toVector(n, mean ? b.op('Add', [mean, shift.by]) : shift.by, channels);
-  replace(c, 1, reported);
+  t.replace(node.output(1), reported);
   table.set(reported, { u, mean, inverse, scale });
-  replace(c, 2, toVector(n, variance, channels));
+  t.replace(node.output(2), toVector(n, variance, channels));
   return true;
-}
-
-/** Readers of a vector output read the emitted one. */
-function replace({ b, node }: BlockedContext, output: number, by: Value): void {
-  b.graph.replaceUses(node.output(output), by);
 }
 
 interface Shifted {
@@ -104,8 +99,8 @@ export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): b
   const dbeta = n.channelSum(gradient.value, u.dims);
   const dot = n.channelDot(gradient.value, u.value, u.dims);
   const dgamma = b.op('Mul', [inverse, mean ? b.op('Sub', [dot, b.op('Mul', [mean, dbeta])]) : dot]);
-  replace(c, 1, toVector(n, dgamma, channels));
-  replace(c, 2, toVector(n, dbeta, channels));
+  t.replace(node.output(1), toVector(n, dgamma, channels));
+  t.replace(node.output(2), toVector(n, dbeta, channels));
   if (node.output(0).isDead) return true;
   const p = b.op('Mul', [b.op('Mul', [inverse, dgamma]), perM]);
   const meanOfGradient = b.op('Mul', [dbeta, perM]);

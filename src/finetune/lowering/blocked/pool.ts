@@ -57,7 +57,7 @@ export function reduceMean(c: BlockedContext): boolean {
     return true;
   }
   const plain = n.plain4({ ...source, dims, value }, source.channels);
-  c.b.graph.replaceUses(node.output(), n.reshape(plain, c.shape(node.output())));
+  t.replace(node.output(), n.reshape(plain, c.shape(node.output())));
   return true;
 }
 
@@ -69,7 +69,7 @@ export function reduceSum(c: BlockedContext): boolean {
   const out = c.shape(node.output());
   const overImages = axes.length === 3 && [0, 2, 3].every((a) => axes.includes(a));
   if (overImages) {
-    b.graph.replaceUses(node.output(), n.reshape(channelSumOf(n, t.clean(x)), out));
+    t.replace(node.output(), n.reshape(channelSumOf(n, t.clean(x)), out));
     return true;
   }
   if (!isPixels(axes)) return false;
@@ -83,10 +83,7 @@ export function reduceSum(c: BlockedContext): boolean {
     const [images, channels] = c.shape(x);
     const whole =
       left.dims[1] === channels ? sums : b.op('Slice', [sums, b.i64([0]), b.i64([channels]), b.i64([1])]);
-    b.graph.replaceUses(
-      node.output(),
-      n.reshape(whole, images * channels === sizeOf(out) ? out : [images, channels]),
-    );
+    t.replace(node.output(), n.reshape(whole, images * channels === sizeOf(out) ? out : [images, channels]));
   }
   return true;
 }

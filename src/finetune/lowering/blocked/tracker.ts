@@ -54,11 +54,23 @@ export class Tracker {
   readonly #kernels = new Map<Value, PackedKernel>();
   /** Trainable kernels whose state may be stored packed. */
   readonly #parameters: ReadonlySet<Value>;
+  readonly #replaced = new Map<Value, Value>();
   readonly #derived = new Map<Value, Map<string, Value>>();
 
   constructor(n: Nchwc, parameters: ReadonlySet<Value>) {
     this.n = n;
     this.#parameters = parameters;
+  }
+
+  /** An NCHW value takes the place of another, for all readers. */
+  replace(v: Value, by: Value): void {
+    this.n.b.graph.replaceUses(v, by);
+    this.#replaced.set(v, by);
+  }
+
+  /** What took the place of a value. */
+  current(v: Value): Value {
+    return this.#replaced.get(v) ?? v;
   }
 
   entry(v: Value): Entry | undefined {
