@@ -73,6 +73,7 @@ describe.each(['portable', 'blocked'] as const)('a train step against PyTorch, %
         decayAll: true,
         loss,
         bn: 'train',
+        form: 'explicit',
         lowering: await chooseLowering(engine, choice),
         probes: true,
       });

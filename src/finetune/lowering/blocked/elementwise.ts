@@ -4,7 +4,7 @@
  */
 import type { Value } from '../../../onnx/index.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
-import type { Pending } from './tracker.js';
+import { type Pending, sameLayout } from './tracker.js';
 
 type Padding =
   /** Zeros where all maps are zero. */
@@ -125,7 +125,15 @@ function channelsOf({ b, n, t }: BlockedContext, v: Value, images: number, chann
 }
 
 /** Add: residual joins and sums of gradients are fused into the convolution that makes one side. */
-export const add: BlockedRule = (c) => accumulate(c) || elementwise(c);
+export const add: BlockedRule = (c) => addKernels(c) || accumulate(c) || elementwise(c);
+
+/** Gradients of a kernel that several convolutions share. */
+function addKernels({ b, t, node }: BlockedContext): boolean {
+  const [p, q] = [t.packed(node.input(0)), t.packed(node.input(1))];
+  if (!p || !q || !sameLayout(p.layout, q.layout)) return false;
+  t.setKernel(node.output(), { layout: p.layout, value: b.op('Add', [p.value, q.value]) });
+  return true;
+}
 
 function accumulate(c: BlockedContext): boolean {
   const { t, node, shape } = c;

@@ -17,7 +17,7 @@ import { Nchwc } from './nchwc.js';
 import { batchNorm, batchNormTrain, batchNormTrainGrad, type StatisticsTable } from './norm.js';
 import { averagePoolGrad, expand, globalPool, pool, reduceMean, reduceSum } from './pool.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
-import { Tracker } from './tracker.js';
+import { sameLayout, Tracker } from './tracker.js';
 import { convWeightGrad } from './weight-grad.js';
 
 /** Rules by operator; statistics of a BatchNormalization go from its forward to its backward node. */
@@ -120,7 +120,7 @@ function parameterOf(b: GraphBuilder, t: Tracker, { value, gradient }: TrainedPa
     b.graph.replaceUses(value, plain);
   }
   const packed =
-    computed && JSON.stringify(computed.layout) === JSON.stringify(layout)
+    computed && sameLayout(computed.layout, layout)
       ? computed.value
       : packInGraph(b, layout, t.plain(gradient));
   return { value: kernel.value, gradient: packed, layout };
