@@ -1,6 +1,17 @@
-import { type GraphBuilder, tensorType, type Value } from '../../onnx/index.js';
+import { type GraphBuilder, type Node, tensorType, type Value } from '../../onnx/index.js';
+import { dropStochasticDepth, isRandom, stochasticDepthOf } from '../../runtime/index.js';
 import { dropoutSite } from './dropout.js';
 import { type RandomSite, randomBits } from './random-bits.js';
+import { randomSite } from './random-nodes.js';
+
+function siteOf(node: Node, scores: readonly Value[], dropout: 'train' | 'off'): RandomSite | undefined {
+  if (node.opType === 'Dropout' && node.domain === '') return dropoutSite(node, scores, dropout);
+  if (!isRandom(node)) return undefined;
+  const depth = dropout === 'off' ? stochasticDepthOf(node) : undefined;
+  if (!depth || scores.includes(depth.product.output())) return randomSite(node);
+  dropStochasticDepth(depth);
+  return undefined;
+}
 
 /**
  * Makes the random nodes of a network follow from a seed, so that a run is repeatable and can be resumed; without
@@ -17,8 +28,7 @@ export function seedRandomNodes(
   const { graph } = b;
   const sites: RandomSite[] = [];
   for (const node of [...graph.nodes]) {
-    if (node.domain !== '' || node.opType !== 'Dropout') continue;
-    const site = dropoutSite(node, scores, dropout);
+    const site = siteOf(node, scores, dropout);
     if (site) sites.push(site);
   }
   if (sites.length === 0) return undefined;

@@ -7,13 +7,14 @@ import {
   rebuildNode,
 } from '../../onnx/index.js';
 import { isLiveDropout, isRandom } from './random-ops.js';
+import { dropStochasticDepth, stochasticDepthOf } from './stochastic-depth.js';
 
 export interface TrainingNodes {
   /** BatchNormalization that normalizes with the statistics of the batch. */
   readonly batchNorms: readonly Node[];
   /** Dropout that really drops. */
   readonly dropouts: readonly Node[];
-  /** Other random nodes (traced stochastic depth, noise), which have no inference form. */
+  /** Other random nodes: traced stochastic depth, and noise, which has no inference form. */
   readonly random: readonly Node[];
 }
 
@@ -39,22 +40,29 @@ export interface InferenceModeResult {
 }
 
 export interface InferenceModeOptions {
-  /** Dropout nodes stay, in their inference form, for who brings them to life again. Default: false, they go. */
+  /**
+   * Dropout nodes stay, in their inference form, for who brings them to life again, and stochastic depth stays as it is.
+   * Default: false, they go.
+   */
   readonly keepDropout?: boolean;
 }
 
 /**
  * Brings a model exported in training mode into inference mode, in place: BatchNormalization reads its running
- * statistics, Dropout passes its input through. Outputs for new statistics go; where they are read, or are graph
+ * statistics, Dropout and stochastic depth pass their input through. Outputs for new statistics go; where they are read, or are graph
  * outputs, the running statistics stand in.
  */
 export function toInferenceMode(model: Model, options: InferenceModeOptions = {}): InferenceModeResult {
   const { batchNorms, dropouts, random } = findTrainingNodes(model);
-  const nodes = [...batchNorms, ...dropouts].map((n) => n.describe());
+  const { keepDropout = false } = options;
+  const depths = keepDropout ? [] : random.flatMap((node) => stochasticDepthOf(node) ?? []);
+  const left = random.filter((node) => !depths.some(({ chain }) => chain.includes(node)));
+  const nodes = [...batchNorms, ...dropouts, ...depths.map((d) => d.chain[0])].map((n) => n.describe());
   for (const node of batchNorms) freezeBatchNorm(node);
-  for (const node of dropouts) dropDropout(node, options.keepDropout ?? false);
+  for (const node of dropouts) dropDropout(node, keepDropout);
+  for (const depth of depths) dropStochasticDepth(depth);
   if (nodes.length > 0) eliminateDeadNodes(model.graph);
-  return { modified: nodes.length > 0, nodes, random: random.map((n) => n.describe()) };
+  return { modified: nodes.length > 0, nodes, random: left.map((n) => n.describe()) };
 }
 
 function isTrainingBatchNorm(node: Node, opset: number): boolean {

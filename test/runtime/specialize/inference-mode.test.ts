@@ -155,3 +155,60 @@ test('other random nodes are told, and stay', () => {
     random: ["RandomNormalLike 'RandomNormalLike'"],
   });
 });
+
+describe('stochastic depth', () => {
+  /** x times a random factor per sample. */
+  const depth = (factor: (g: GraphBuilder) => Value, opset = 17) =>
+    build({ x: [3, 2, 4] }, (g, { x }) => g.op('Relu', [g.op('Mul', [x, factor(g)])]), opset);
+  const like = (g: GraphBuilder) => g.constant(Tensor.float32([3, 1, 1], [0, 0, 0]));
+  const draw = (g: GraphBuilder, p: number, attributes = {}) =>
+    g.op('Cast', [g.op('Less', [g.op('RandomUniformLike', [like(g)], attributes), g.f32(p)])], { to: 1 });
+
+  const forms: Record<string, readonly [(g: GraphBuilder) => Value, opset?: number]> = {
+    'as PyTorch traces it': [(g) => g.op('Div', [draw(g, 0.9), g.f32(0.9)])],
+    'multiplied by 1/p': [(g) => g.op('Mul', [draw(g, 0.9), g.f32(1 / 0.9)])],
+    'by RandomUniform': [
+      (g) => {
+        const u = g.op('RandomUniform', [], { shape: [3, 1, 1] });
+        return g.op('Div', [g.op('Cast', [g.op('Less', [u, g.f32(0.5)])], { to: 1 }), g.f32(0.5)]);
+      },
+    ],
+    'by Bernoulli': [
+      (g) => {
+        const p = g.constant(Tensor.float32([3, 1, 1], [0.75, 0.75, 0.75]));
+        return g.op('Div', [g.op('Bernoulli', [p]), g.f32(0.75)]);
+      },
+    ],
+  };
+  for (const [name, [factor, opset]] of Object.entries(forms))
+    test(`${name}: X passes`, async () => {
+      const model = depth(factor, opset);
+      const result = toInferenceMode(model);
+      expect(result.nodes).toHaveLength(1);
+      expect(result.random).toEqual([]);
+      expect(ops(model)).toEqual(['Identity', 'Relu']);
+      verifyModel(model);
+      const [{ data }] = await outputs(engine, model, { x });
+      expect(data).toEqual(Array.from<number | bigint, number>(x.typed(), (v) => Math.max(0, Number(v))));
+    });
+
+  const others: Record<string, (g: GraphBuilder) => Value> = {
+    'a factor that is not 1 in the mean': (g) => draw(g, 0.9),
+    'another divisor': (g) => g.op('Div', [draw(g, 0.9), g.f32(0.8)]),
+    'another range': (g) => g.op('Div', [draw(g, 0.9, { high: { float: 2 } }), g.f32(0.9)]),
+    noise: (g) => g.op('RandomUniformLike', [like(g)]),
+    'normal noise': (g) => g.op('RandomNormalLike', [like(g)]),
+  };
+  for (const [name, factor] of Object.entries(others))
+    test(`${name} is something else, and stays`, () => {
+      const model = depth(factor);
+      const result = toInferenceMode(model);
+      expect(result.modified).toBe(false);
+      expect(result.random).toHaveLength(1);
+    });
+
+  test('stays where it is wanted again', () => {
+    const model = depth((g) => g.op('Div', [draw(g, 0.9), g.f32(0.9)]));
+    expect(toInferenceMode(model, { keepDropout: true }).modified).toBe(false);
+  });
+});
