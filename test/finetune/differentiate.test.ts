@@ -206,14 +206,6 @@ describe('refusals, before anything runs', () => {
     );
   });
 
-  test('a quantized network', () => {
-    refused((b, v) => {
-      const q = b.op('QuantizeLinear', [v.x, b.f32(0.1)], {}, { name: 'quantize' });
-      q.type = tensorType('float32', [2, 3]);
-      return b.op('DequantizeLinear', [q, b.f32(0.1)], {}, { name: 'dequantize' });
-    }, /QuantizeLinear 'quantize', .*quantized.*\n.*float32 model/s);
-  });
-
   test('a trainable tensor that the loss does not depend on', () => {
     const { b, v } = start({ x: [2], lonely: [3] });
     const y = b.op('Exp', [v.x]);
@@ -223,11 +215,33 @@ describe('refusals, before anything runs', () => {
     );
   });
 
-  test('an operator in steps stops the gradient, which is then missing', () => {
-    const { b, v } = start({ x: [2] });
-    const y = b.op('Floor', [v.x]);
-    const seed = b.constant(Tensor.float32([2], [1, 1]));
-    expect(() => differentiate(b, new Map([[y, seed]]), [v.x])).toThrow(/does not depend/);
+  test('an operator in steps ends the way to the loss', () => {
+    refused(
+      (b, v) => b.op('Exp', [b.op('Floor', [v.x], {}, { name: 'steps' })]),
+      /does not depend on .*no gradient goes through Floor 'steps', which changes in steps.*\n.*--group/s,
+    );
+  });
+
+  test('a value that a branch reads from outside is on the way', () => {
+    refused((b, v) => {
+      const branch = new Graph('branch');
+      const relu = branch.addNode({ opType: 'Relu', inputs: [v.x], outputs: ['inside'] });
+      branch.addOutput(relu.output());
+      const value = { type: 'graph', value: branch } as const;
+      const condition = b.op('Cast', [b.i64(1)], { to: 9 });
+      const y = b.op('If', [condition], { then_branch: value, else_branch: value }, { name: 'choose' });
+      y.type = v.x.type;
+      // Another way to the loss, so that the tensor itself is reached.
+      return b.op('Add', [y, v.x]);
+    }, /If 'choose': no gradient through control flow/);
+  });
+
+  test('a tensor is called what the caller calls it', () => {
+    const { b, v } = start({ x: [2], flat: [3] });
+    const y = b.op('Exp', [v.x]);
+    expect(() =>
+      differentiate(b, new Map([[y, ones(b, y)]]), [v.x, v.flat], (w) => `weight of ${w.name}`),
+    ).toThrow(/'weight of flat', which nothing reads/);
   });
 
   test('a Slice whose starts are computed', () => {

@@ -1,9 +1,9 @@
 import { UnsupportedError } from '../../base/errors.js';
 import type { GraphBuilder, Node, Value } from '../../onnx/index.js';
-import { checkReached } from './reached.js';
+import { checkReached, pathBack, reachableFrom } from './reached.js';
 import type { Gradients, RuleContext } from './rule.js';
 import { sumTo } from './rules/sums.js';
-import { isConstantOp, refuseNodes, ruleOf } from './support.js';
+import { refuseNodes, ruleOf } from './support.js';
 
 /**
  * Reverse-mode differentiation over the IR: emits, at the end of the graph, the gradient of a scalar by each wanted value.
@@ -14,6 +14,7 @@ import { isConstantOp, refuseNodes, ruleOf } from './support.js';
  *
  * @param seeds gradients of the scalar by some values, e.g. d loss / d logits
  * @param wanted float values with static shapes
+ * @param nameOf what a wanted value is called in messages
  * @throws UnsupportedError before anything is emitted: naming the nodes when an operator on the way has no gradient rule,
  *   or the wanted values that do not reach a seed
  */
@@ -21,11 +22,12 @@ export function differentiate(
   b: GraphBuilder,
   seeds: ReadonlyMap<Value, Value>,
   wanted: readonly Value[],
+  nameOf: (wanted: Value) => string = (v) => v.name,
 ): Map<Value, Value> {
   const active = reachableFrom(b.graph.nodes, wanted);
   const path = pathBack(b.graph.nodes, seeds, active);
   refuseNodes(path);
-  checkReached(wanted, (v) => seeds.has(v) || v.uses.some((u) => path.has(u.node)));
+  checkReached(wanted, (v) => seeds.has(v) || v.uses.some((u) => path.has(u.node)), nameOf);
   const sums = new Sums(b);
   for (const [value, gradient] of seeds) sums.add(value, gradient);
   for (const node of [...path].reverse()) {
@@ -52,38 +54,8 @@ export function differentiate(
     });
   }
   // A rule may have no gradient for an input that lies on the way.
-  checkReached(wanted, (v) => sums.of(v) !== undefined);
+  checkReached(wanted, (v) => sums.of(v) !== undefined, nameOf);
   return sums.all;
-}
-
-/** Float values that depend on a wanted one. */
-function reachableFrom(nodes: readonly Node[], wanted: readonly Value[]): Set<Value> {
-  const active = new Set(wanted);
-  for (const node of nodes) {
-    if (isConstantOp(node)) continue;
-    if (!node.inputs.some((v) => v && active.has(v))) continue;
-    for (const o of node.outputs)
-      if (o.type?.kind !== 'tensor' || o.type.dataType.startsWith('float')) active.add(o);
-  }
-  return active;
-}
-
-/** The nodes between active values and the seeds, in the graph's order. */
-function pathBack(
-  nodes: readonly Node[],
-  seeds: ReadonlyMap<Value, Value>,
-  active: ReadonlySet<Value>,
-): Set<Node> {
-  const reached = new Set(seeds.keys());
-  const path: Node[] = [];
-  for (const node of [...nodes].reverse()) {
-    if (!node.outputs.some((o) => reached.has(o) && active.has(o))) continue;
-    const inputs = node.inputs.filter((v) => v !== undefined && active.has(v));
-    if (inputs.length === 0) continue;
-    path.push(node);
-    for (const v of inputs) if (v) reached.add(v);
-  }
-  return new Set(path.reverse());
 }
 
 function applyRule(node: Node, dys: readonly (Value | undefined)[], context: RuleContext): Gradients {

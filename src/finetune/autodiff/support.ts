@@ -40,19 +40,12 @@ interface Refusal {
 }
 
 const CONTROL_FLOW = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
-const QUANTIZED =
-  /^(QLinear|QuantizeLinear|DequantizeLinear|DynamicQuantizeLinear|ConvInteger|MatMulInteger)/;
 
 function refusalOf(node: Node): Refusal {
-  if (QUANTIZED.test(node.opType))
-    return {
-      reason: 'a quantized network changes in steps, and has no gradient',
-      hint: 'train the float32 model it was made from, and quantize what comes out',
-    };
   if (node.domain !== '')
     return {
       reason: `no gradient rule for operators of domain '${node.domain}'`,
-      hint: 'export the model with operators of ai.onnx alone, and before a runtime optimized it',
+      hint: 'export the model with operators of ai.onnx alone, before a runtime optimizes it and with functions inlined (onnx.inliner)',
     };
   if (CONTROL_FLOW.has(node.opType))
     return {

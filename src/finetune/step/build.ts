@@ -95,9 +95,11 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const lr = graph.addInput(graph.uniqueName('lr'), tensorType('float32', []));
 
   const probedInput = options.probes && !options.preprocess ? image : undefined;
-  const wanted = new Set(parameters.flatMap((p) => p.gradientOf ?? []));
-  if (probedInput) wanted.add(probedInput);
-  const found = differentiate(b, seeds, [...wanted]);
+  const wanted = new Map(
+    parameters.flatMap(({ gradientOf, name }) => (gradientOf ? [[gradientOf, name] as const] : [])),
+  );
+  if (probedInput) wanted.set(probedInput, probedInput.name);
+  const found = differentiate(b, seeds, [...wanted.keys()], (v) => wanted.get(v) ?? v.name);
   const lowering = options.lowering ?? portableLowering;
   const gradientOf = (v: Value): Value => {
     const gradient = found.get(v);

@@ -4,6 +4,7 @@ import { constantOf, type RefConvShape, readForm, refConvShape, trainables } fro
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
 import type { JudgedKind } from '../losses/loss.js';
+import { refuseDynamicShapes, refuseOtherTypes, refuseQuantized } from './check-network.js';
 import { type ClassScores, judged, mainOutput } from './classes.js';
 
 /** The opset of training graphs: the newest whose kernels the WebGPU provider still has. */
@@ -65,11 +66,13 @@ export interface Prepared extends ClassScores {
 
 /**
  * Copies a model and brings it to the form that training builds on.
- * @throws UnsupportedError when it is no classifier of one float32 image input, or a trainable tensor is not float32;
+ * @throws UnsupportedError when it is no classifier of one float32 image input, a trainable tensor is not float32, the
+ *   network is quantized, or a shape depends on the data;
  *   UsageError when `fixed` does not fit the inputs
  */
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
+  refuseQuantized(model);
   toInferenceMode(model, { keepDropout: true });
   const { auxiliary = new Map<string, number>(), judges = 'scores', freeze = [] } = options;
   const main = mainOutput(model, auxiliary.keys()).name;
@@ -78,22 +81,18 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const layers = readForm(model)?.layers ?? [];
   const bases = layers.map((l) => constantOf(l.base));
   const parameters: { name: string; initial: Tensor }[] = [];
-  for (const value of trainables(model, { freeze }).trainable) {
+  const { trainable } = trainables(model, { freeze });
+  refuseOtherTypes(trainable);
+  for (const value of trainable) {
     const initial = constantOf(value);
     if (!initial) continue;
-    if (initial.dataType !== 'float32')
-      throw new UnsupportedError({
-        problem: `cannot train '${value.name}'`,
-        expected: 'float32 weights',
-        found: initial.dataType,
-        hint: 'convert the model to float32 first',
-      });
     parameters.push({ name: value.name, initial });
     makeInput(model, value, initial);
   }
   const inputShapes = new Map(Array.from(fixed, ([name, { dims }]) => [name, dims] as const));
   inputShapes.set(input.name, [options.batch, ...options.image]);
   const special = await specialize(model, { inputShapes, engine: options.engine });
+  refuseDynamicShapes(special.report.dataDependent);
   upgradeOpset(special.model, TRAINING_OPSET);
   const graph = special.model.graph;
   const judge = (name: string): ClassScores => {

@@ -2,6 +2,8 @@ import { randomFor } from '../../base/random.js';
 import {
   byteSize,
   cloneModel,
+  inferNode,
+  isSupportedOp,
   type Model,
   sizeOf,
   staticShape,
@@ -44,6 +46,28 @@ export async function measureTypes(model: Model, values: readonly Value[], engin
   } finally {
     await session.release();
   }
+}
+
+/** A value that has other dims with other data. */
+export interface DataDependentShape {
+  /** The node that makes it, in words. */
+  readonly node: string;
+  readonly value: string;
+  /** As one random input had them. */
+  readonly dims: readonly number[];
+}
+
+/** Operators whose shape rule looks at their sub-graphs, which nobody types: what a run tells may hold for all data. */
+const CONTROL_FLOW = new Set(['If', 'Loop', 'Scan']);
+
+/**
+ * Whether the dims of a measured value depend on the data: its inputs' types are all known, and still its operator's
+ * shape rule does not tell. Of an operator without a rule a run is all that can tell.
+ */
+export function dependsOnData({ opset }: Model, value: Value): boolean {
+  const node = value.producer;
+  if (!node || !isSupportedOp(node.opType, node.domain) || CONTROL_FLOW.has(node.opType)) return false;
+  return staticShape(inferNode(node, opset)[node.outputs.indexOf(value)]) === undefined;
 }
 
 /** Random data for every required input with a static type: floats in [0, 1), other types 0. */

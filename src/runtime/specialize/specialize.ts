@@ -5,6 +5,7 @@ import {
   inferShapes,
   type Model,
   type Node,
+  type Value,
 } from '../../onnx/index.js';
 import type { Engine } from '../engine.js';
 import { makePadsExplicit } from './auto-pad.js';
@@ -14,7 +15,7 @@ import { findTrainingNodes } from './inference-mode.js';
 import { inlineBranches } from './inline-if.js';
 import { planInputs, type ShapeRequest, setInputs } from './input-shapes.js';
 import { LazyEngine } from './lazy-engine.js';
-import { measureTypes, unknownShapes } from './measure.js';
+import { type DataDependentShape, dependsOnData, measureTypes, unknownShapes } from './measure.js';
 import { rebatch } from './rebatch.js';
 import { checkBatch } from './rebatch-check.js';
 
@@ -38,6 +39,8 @@ export interface SpecializeReport {
   readonly explicitPads: readonly string[];
   /** Values whose type was found by execution; where it depends on the data, it is that of one random input. */
   readonly measured: readonly string[];
+  /** Those of them whose type depends on the data, as far as the operators tell. */
+  readonly dataDependent: readonly DataDependentShape[];
   /** Graph inputs with a default that became plain constants. */
   readonly frozenInputs: readonly string[];
   readonly removedNodes: number;
@@ -64,7 +67,7 @@ export async function specialize(
     const plan = planInputs(copy, options);
     const nodes = copy.graph.nodes.length;
     setInputs(plan, 'before');
-    const found: Findings = { folded: 0, measured: new Set(), explicitPads: [] };
+    const found: Findings = { folded: 0, measured: new Set(), dataDependent: new Map(), explicitPads: [] };
     await makeStatic(copy, engine, options.keep, found);
     let rewritten: string[] = [];
     let batchDifference: number | null = null;
@@ -86,6 +89,7 @@ export async function specialize(
       folded: found.folded,
       explicitPads: found.explicitPads,
       measured: [...found.measured],
+      dataDependent: [...found.dataDependent.values()],
       frozenInputs,
       removedNodes: Math.max(0, nodes - copy.graph.nodes.length),
     };
@@ -106,6 +110,7 @@ function freezeDefaults(model: Model): string[] {
 interface Findings {
   folded: number;
   readonly measured: Set<string>;
+  readonly dataDependent: Map<Value, DataDependentShape>;
   readonly explicitPads: string[];
 }
 
@@ -131,13 +136,19 @@ async function makeStatic(
     found.folded += progress;
     if (progress + inlined > 0) continue;
     const unknown = unknownShapes(model);
-    if (unknown.length === 0) return;
+    if (unknown.length === 0) break;
     await measureTypes(model, unknown, await engine.get());
     for (const v of unknown) found.measured.add(v.name);
+    for (const v of unknown)
+      if (v.producer && dependsOnData(model, v))
+        found.dataDependent.set(v, { node: v.producer.describe(), value: v.name, dims: v.shape ?? [] });
     // With all types static there is another round only where their shapes are computed with.
     if (foldShapes(model, keep) === 0) {
       found.explicitPads.push(...makePadsExplicit(graph).map((n) => n.describe()));
-      return;
+      break;
     }
   }
+  // What was computed with a measured shape has a constant now: its own dims follow.
+  for (const v of found.dataDependent.keys())
+    if (v.producer && !dependsOnData(model, v)) found.dataDependent.delete(v);
 }

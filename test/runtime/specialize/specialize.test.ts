@@ -177,8 +177,22 @@ describe('types', () => {
     );
     const { model: s, report } = await specialize(model, { batch: 2, engine });
     expect(report.measured.length).toBeGreaterThan(0);
+    expect(report.dataDependent).toEqual([]);
     expect(s.graph.outputs[0].shape).toEqual([2, 2, 6, 5]);
     for (const v of s.graph.values()) expect(v.shape, v.name).toBeDefined();
+  });
+
+  test('shapes that depend on the data are told apart, also where they are computed with', async () => {
+    const model = build(
+      { x: ['N', 4] },
+      (g, { x }) => {
+        const where = g.op('NonZero', [x], {}, { name: 'where' });
+        return g.op('Tile', [x, g.op('Gather', [g.op('Shape', [where]), g.i64([1, 1])])]);
+      },
+      17,
+    );
+    const { report } = await specialize(model, { batch: 2, engine });
+    expect(report.dataDependent.map((d) => [d.node, d.dims.length])).toEqual([["NonZero 'where'", 2]]);
   });
 
   test('auto_pad becomes explicit and computes the same', async () => {
