@@ -3,12 +3,13 @@ import { CheckFailedError, UsageError } from '../base/errors.js';
 import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval, type TrainEvalOptions } from '../data/index.js';
 import { cloneModel, loadModel, type Model, saveModel } from '../onnx/index.js';
-import { expand, fuse, tensorSha256 } from '../reparam/index.js';
+import { expand, tensorSha256 } from '../reparam/index.js';
 import { buildModel, isUntrained, markTrained, plainName, ZOO, zooProvenance } from '../zoo/index.js';
 import type { Listener } from './events.js';
 import type { RefocusOptions } from './options.js';
 import type { RefocusReport } from './results.js';
 import { checkOptions } from './run/check-options.js';
+import { deployed } from './run/deployed.js';
 import { checkFrozen, checkWritten } from './run/frozen.js';
 import { checkKernels } from './run/gram-weights.js';
 import { mapRates } from './run/map-rates.js';
@@ -66,7 +67,7 @@ async function refocusWith(
   const base = await restoreFoldedNorms(baseline, bench);
 
   const control = options.control
-    ? fuse((await bench.train('control', base, options.epochs)).model).model
+    ? deployed((await bench.train('control', base, options.epochs)).model)
     : undefined;
   if (control) await saveModel(control, files.control);
 
@@ -84,7 +85,7 @@ async function refocusWith(
   });
   const training = trained.model;
   await saveModel(training, files.training);
-  await saveModel(fuse(training).model, files.fused);
+  await saveModel(deployed(training), files.fused);
 
   // Judged is what stands in the files, against the state as it left the engine.
   const written = { training: await loadModel(files.training), fused: await loadModel(files.fused) };
