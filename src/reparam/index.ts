@@ -30,6 +30,7 @@ export { type FuseOptions, type FuseResult, fuse } from './fuse.js';
 export { tensorSha256 } from './hash.js';
 export { type Logits, logitsOf } from './logits.js';
 export { isMethod, METHODS } from './methods/index.js';
+export { startingMap } from './methods/refconv.js';
 export { toFloat64 } from './numbers.js';
 export {
   type Calibration,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { withWeights } from '../../src/finetune/run/workbench.js';
+import { withWeights } from '../../src/finetune/run/weights.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { explicitWeights } from '../../src/finetune/run/gram-weights.js';
-import { withWeights } from '../../src/finetune/run/workbench.js';
+import { withWeights } from '../../src/finetune/run/weights.js';
 import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { fromState, isWeight } from '../../src/finetune/step/state.js';

@@ -8,13 +8,18 @@ import type { OptimOptions } from '../options.js';
 import { learningRate } from '../schedule.js';
 import type { TrainStep } from '../step/build.js';
 import { fromState, isWeight } from '../step/state.js';
-import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { type Checkpoint, saveCheckpoint } from './checkpoint.js';
 import { explicitWeights, type TrainedWeights } from './gram-weights.js';
+import type { Start } from './starts.js';
 
 export interface TrainPhase {
   readonly phase: Phase;
   readonly engine: Engine;
   readonly step: TrainStep;
+  /** Where to go on; undefined: at the start. */
+  readonly from: Checkpoint | undefined;
+  /** What the maps of the Gram form are made from. */
+  readonly starts: readonly Start[];
   readonly loader: Loader;
   readonly options: OptimOptions;
   /** Of the run: the masks of dropout follow from it and the step's number. */
@@ -23,7 +28,6 @@ export interface TrainPhase {
   readonly folder: string;
   /** What {@link openRunFolder} gave. */
   readonly run: string;
-  readonly resume: boolean;
   /** Steps between checkpoints; 0: at the end of each epoch. */
   readonly checkpointEvery: number;
   readonly listener: Listener;
@@ -36,19 +40,18 @@ export interface TrainedPhase extends TrainedWeights {
 }
 
 /**
- * Trains for `options.epochs`, from the start or from the phase's checkpoint. Step, order and augmentation depend on
+ * Trains for `options.epochs`, from the start or from a checkpoint. Step, order and augmentation depend on
  * nothing but the options and the seed, so a resumed run ends with the same bytes.
- * @throws CheckFailedError when the loss or the state is no longer finite; InputError for another run's checkpoint
+ * @throws CheckFailedError when the loss or the state is no longer finite
  */
 export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
   const { phase, engine, step, loader, options, folder, listener, signal } = init;
   const perEpoch = loader.steps;
   const steps = options.epochs * perEpoch;
-  const start = init.resume ? await loadCheckpoint(folder, init.run, phase, step) : undefined;
-  const progress = new Progress(init, steps, start);
+  const progress = new Progress(init, steps, init.from);
   const session = await engine.stepSession(step.model, {
     state: step.state,
-    initial: start?.state ?? new Map(step.state.map((s) => [s.input, s.initial])),
+    initial: init.from?.state ?? new Map(step.state.map((s) => [s.input, s.initial])),
     fetch: step.fetch,
   });
   try {
@@ -190,6 +193,7 @@ class Progress {
       phase: this.init.phase,
       step: this.done,
       state,
+      starts: this.init.starts,
       milliseconds: this.milliseconds,
       skipped: [...this.skipped],
     };

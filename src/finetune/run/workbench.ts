@@ -1,7 +1,6 @@
 import type { Preprocess } from '../../base/preprocess.js';
 import { Loader, type TrainEval } from '../../data/index.js';
-import { cloneModel, type Model, type Tensor } from '../../onnx/index.js';
-import { constantOf, setConstant } from '../../reparam/index.js';
+import type { Model, Tensor } from '../../onnx/index.js';
 import type { Engine } from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
@@ -12,8 +11,10 @@ import { onlyInput, prepareTraining } from '../step/prepare.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
 import { withKernels } from './gram-weights.js';
 import { checkClasses, chooseAugment } from './resolve.js';
+import { openPhase } from './resume.js';
 import { stepOptions } from './step-options.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
+import { withWeights } from './weights.js';
 
 export interface WorkbenchInit {
   readonly engine: Engine;
@@ -103,17 +104,25 @@ export class Workbench {
     refocusing?: RefocusingOptions,
   ): Promise<TrainedModel> {
     const { engine, options, run, listener, signal } = this.init;
-    const step = await this.step(model, refocusing);
+    const opened = await openPhase({
+      folder: options.out,
+      run,
+      phase,
+      resume: options.resume,
+      model,
+      build: (start) => this.step(start, refocusing),
+      listener,
+    });
+    const { step } = opened;
     const trained = await trainPhase({
       phase,
       engine,
-      step,
+      ...opened,
       loader: this.#train,
       options: { ...options, epochs },
       seed: options.seed,
       folder: options.out,
       run,
-      resume: options.resume,
       checkpointEvery: options.checkpointEvery,
       listener,
       ...(signal ? { signal } : {}),
@@ -182,18 +191,4 @@ export class Workbench {
   async close(): Promise<void> {
     await this.#train.close();
   }
-}
-
-/** A copy of a model with other constants. */
-export function withWeights(model: Model, weights: ReadonlyMap<string, Tensor>): Model {
-  const copy = cloneModel(model);
-  const left = new Set(weights.keys());
-  for (const value of [...copy.graph.values()]) {
-    const tensor = weights.get(value.name);
-    if (!tensor || !constantOf(value)) continue;
-    setConstant(value, tensor);
-    left.delete(value.name);
-  }
-  if (left.size > 0) throw new Error(`no constant of these names in the model: ${[...left].join(', ')}`);
-  return copy;
 }

@@ -13,7 +13,7 @@ import { differentiate } from '../autodiff/differentiate.js';
 import { isInternal } from '../autodiff/internal.js';
 import type { Lowering } from '../lowering/lowering.js';
 import { portableLowering } from '../lowering/portable/index.js';
-import { LINEAR_IN_GRADIENT } from '../optim/table.js';
+import { LINEAR_IN_GRADIENT, type OptimizerOptions } from '../optim/table.js';
 import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
 import { chooseForms, type FormChoice } from './forms.js';
 import { pixelInput } from './input.js';
@@ -65,6 +65,7 @@ export interface TrainStep {
   /** Labels are 0 … classes − 1. */
   readonly classes: number;
   readonly lowering: Lowering['name'];
+  readonly optimizer: OptimizerOptions;
   /** Maps trained in the Gram form. */
   readonly gram: readonly GramLayer[];
   /** Values that the training form trains, each map counted as it stands in the file, and those that the step keeps for them. */
@@ -146,6 +147,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     batch,
     classes: prepared.classes,
     lowering: lowering.name,
+    optimizer: options.optimizer,
     gram: Array.from(gram.values(), (g) => g.layer),
     parameters: {
       training: prepared.parameters.reduce((n, p) => n + p.initial.size, 0),

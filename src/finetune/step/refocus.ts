@@ -21,6 +21,14 @@ export interface GramLayer {
   readonly z: string;
 }
 
+/** Names of the state that stands for a map. */
+export function zOf(map: string): string {
+  return `${map}/z`;
+}
+export function alphaOf(map: string): string {
+  return `${map}/alpha`;
+}
+
 /**
  * Replaces the sub-graphs that compute refocused kernels by internal operators, each in its form. Maps in the explicit
  * form stay inputs of the graph; those in the Gram form go, and α and Z take their place.
@@ -72,13 +80,13 @@ function gramKernel(
   const name = map.value.name;
   const { dims, size } = base;
   const z = stateInput(b, {
-    name: `${name}/z`,
+    name: zOf(name),
     kind: 'parameter',
     dims,
     initial: Tensor.float32([size], new Float32Array(size)),
   });
   const alpha = stateInput(b, {
-    name: `${name}/alpha`,
+    name: alphaOf(name),
     kind: 'parameter',
     dims: [1],
     initial: Tensor.float32([1], [1]),

@@ -8,7 +8,7 @@ export type StateKind = 'parameter' | 'running' | 'accumulated' | 'average' | Sl
 
 /** A tensor that a step takes and gives back changed. */
 export interface StateTensor extends StateBinding {
-  /** The initializer of the model this state belongs to; in the Gram form what stands for it (step/gram.ts). */
+  /** The initializer of the model this state belongs to; in the Gram form what stands for it (step/refocus.ts). */
   readonly name: string;
   readonly kind: StateKind;
   /** Dims of what it is named after; in the step graph parameters and their slots are 1-D. */

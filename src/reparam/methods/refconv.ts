@@ -11,6 +11,7 @@ import { randomFor } from '../../base/random.js';
 import { type Graph, type Node, sizeOf, Tensor, tensorType, Value } from '../../onnx/index.js';
 import { type RefConvShape, refConvShape, refConvTransform, xavierBound } from '../algebra/refconv.js';
 import { constantOf } from '../constants.js';
+import type { LayerRecord } from '../form-schema.js';
 import { tensorSha256 } from '../hash.js';
 import { fromFloat64, toFloat64 } from '../numbers.js';
 import type { Method, MethodOptions } from './method.js';
@@ -121,12 +122,22 @@ export const refconv: Method = {
   },
 };
 
+/** The map that a layer was expanded with, made again from what its description says. */
+export function startingMap(record: LayerRecord): Tensor {
+  const shape = refConvShape(record.dims, record.groups, record.mapKernel);
+  return fromFloat64('float32', shape.mapDims, initialMap(shape, record, record.layer));
+}
+
 function mapKernelOf(options: MethodOptions, axes: number): readonly number[] {
   const m = options.mapKernel;
   return typeof m === 'number' ? new Array<number>(axes).fill(m) : m;
 }
 
-function initialMap(shape: RefConvShape, options: MethodOptions, layer: string): Float64Array {
+function initialMap(
+  shape: RefConvShape,
+  options: Pick<MethodOptions, 'init' | 'seed'>,
+  layer: string,
+): Float64Array {
   const data = new Float64Array(sizeOf(shape.mapDims));
   if (options.init === 'zero') return data;
   const random = randomFor(options.seed, 'refconv', layer);
