@@ -16,12 +16,16 @@ import { packInGraph, unpackInGraph } from './kernel.js';
 import { Nchwc } from './nchwc.js';
 import { batchNorm, batchNormTrain, batchNormTrainGrad, type StatisticsTable } from './norm.js';
 import { averagePoolGrad, expand, globalPool, pool, reduceMean, reduceSum } from './pool.js';
+import { gramKernel, refocusKernel, refocusMapGrad } from './refocus.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
 import { sameLayout, Tracker } from './tracker.js';
 import { convWeightGrad } from './weight-grad.js';
 
 /** Rules by operator; statistics of a BatchNormalization go from its forward to its backward node. */
-function rulesOf(statistics: StatisticsTable): ReadonlyMap<string, BlockedRule> {
+function rulesOf(
+  statistics: StatisticsTable,
+  portably: (c: BlockedContext) => readonly Value[],
+): ReadonlyMap<string, BlockedRule> {
   return new Map<string, BlockedRule>([
     ...ELEMENTWISE.map((op) => [op, elementwise] as const),
     ['Add', add],
@@ -44,6 +48,9 @@ function rulesOf(statistics: StatisticsTable): ReadonlyMap<string, BlockedRule> 
     ['Mul', mul],
     ['ReduceMean', reduceMean],
     ['ReduceSum', reduceSum],
+    ['RefocusKernel', (c) => refocusKernel(c, () => portably(c)[0])],
+    ['RefocusMapGrad', refocusMapGrad],
+    ['GramKernel', (c) => gramKernel(c, () => portably(c)[0])],
     ['Relu', relu],
     ['ReluGrad', reluGrad],
   ]);
@@ -66,34 +73,36 @@ function lowerBlocked(
   const { graph } = b;
   const n = new Nchwc(b, block);
   const t = new Tracker(n, new Set(parameters.map((p) => p.value)));
-  const rules = rulesOf(new Map());
   const shared: Shared = new Map();
+  const onPlain = (node: Node): void => {
+    for (const [index, v] of node.inputs.entries()) {
+      if (!v || t.isPlain(v)) continue;
+      const plain = b.scope(v.name, () => t.plain(v));
+      node.setInput(index, plain);
+    }
+  };
+  const portably = ({ node }: Pick<BlockedContext, 'node'>): readonly Value[] => {
+    onPlain(node);
+    return emitLowered(b, node, portable, shared);
+  };
+  const rules = rulesOf(new Map(), portably);
   const replaced = new Set<Node>();
   for (const node of [...graph.nodes]) {
     const rule = usable(node) ? rules.get(node.opType) : undefined;
     b.at({ before: node }, () => {
       const context: BlockedContext = { b, n, t, node, shape: (v) => shapeOf(node, v) };
       const name = node.name || node.outputs[0].name;
-      if (rule && b.scope(name, () => rule(context))) {
+      if (rule && b.scope(name, () => rule(context))) replaced.add(node);
+      else if (isInternal(node)) {
+        const made = portably(context);
+        for (const [i, output] of node.outputs.entries()) t.replace(output, made[i]);
         replaced.add(node);
-        return;
-      }
-      for (const [index, v] of node.inputs.entries())
-        if (v && !t.isPlain(v))
-          node.setInput(
-            index,
-            b.scope(v.name, () => t.plain(v)),
-          );
-      if (!isInternal(node)) return;
-      const made = emitLowered(b, node, portable, shared);
-      for (const [i, output] of node.outputs.entries()) t.replace(output, made[i]);
-      replaced.add(node);
+      } else onPlain(node);
     });
   }
   for (const output of [...graph.outputs]) if (!t.isPlain(output)) keepOutput(b, t, output);
-  const lowered = parameters.map((p) => parameterOf(b, t, { ...p, gradient: t.current(p.gradient) }));
   graph.removeNodes(replaced);
-  return lowered;
+  return parameters.map((p) => parameterOf(b, t, { ...p, gradient: t.current(p.gradient) }));
 }
 
 /** Float maps, in standard operators or ours. */
@@ -116,7 +125,10 @@ function parameterOf(b: GraphBuilder, t: Tracker, { value, gradient }: TrainedPa
   const { layout } = kernel;
   if (value.uses.length > 0) {
     const [first] = b.graph.nodes;
-    const plain = b.at({ before: first }, () => unpackInGraph(b, layout, kernel.value));
+    const dims = value.shape ?? layout.dims;
+    const plain = b.at({ before: first }, () =>
+      b.op('Reshape', [unpackInGraph(b, layout, kernel.value), b.i64(dims)]),
+    );
     b.graph.replaceUses(value, plain);
   }
   const packed =

@@ -7,8 +7,10 @@ import { NCHWC_DOMAIN, roundUp } from './block.js';
  *   dense      [Op/B, Ip/B, kh, kw, B of I, B of O]   one group, blocked input
  *   depthwise  [Op/B, kh, kw, B]                      O = C = g
  *   stem       [Op/B, I, kh, kw, B of O]              one group, input NCHW of fewer than B channels
+ *   map        [Op/B, Ip/B, B of I, kh, kw, B of O]   no kernel itself: one small image for each (i, o) of a dense kernel,
+ *                                                     in blocks of B images, for refocusing
  */
-export type KernelKind = 'dense' | 'depthwise' | 'stem';
+export type KernelKind = 'dense' | 'depthwise' | 'stem' | 'map';
 
 export interface KernelLayout {
   readonly kind: KernelKind;
@@ -21,7 +23,11 @@ export interface KernelLayout {
 /** Dims as the runtime declares a packed kernel: OIHW of the padded counts. */
 export function packedDims({ kind, block, dims }: KernelLayout): number[] {
   const [o, i, ...kernel] = dims;
-  return [roundUp(o, block), kind === 'dense' ? roundUp(i, block) : i, ...kernel];
+  return [roundUp(o, block), hasInputBlocks(kind) ? roundUp(i, block) : i, ...kernel];
+}
+
+function hasInputBlocks(kind: KernelKind): boolean {
+  return kind === 'dense' || kind === 'map';
 }
 
 /** OIHW elements → packed elements. */
@@ -52,11 +58,13 @@ function forEachPlace(layout: KernelLayout, visit: (plain: number, packed: numbe
     const oi = o % block;
     for (let i = 0; i < inputs; i++) {
       const from = (o * inputs + i) * taps;
-      const start =
+      const blocks = ob * inputBlocks + Math.floor(i / block);
+      const [start, stride] =
         kind === 'dense'
-          ? ((ob * inputBlocks + Math.floor(i / block)) * taps * block + (i % block)) * block + oi
-          : (ob * inputs + i) * taps * block + oi;
-      const stride = kind === 'dense' ? block * block : block;
+          ? [(blocks * taps * block + (i % block)) * block + oi, block * block]
+          : kind === 'map'
+            ? [(blocks * block + (i % block)) * taps * block + oi, block]
+            : [(ob * inputs + i) * taps * block + oi, block];
       for (let t = 0; t < taps; t++) visit(from + t, start + t * stride);
     }
   }
@@ -66,13 +74,21 @@ function forEachPlace(layout: KernelLayout, visit: (plain: number, packed: numbe
 function axesOf({ kind, block, dims }: KernelLayout): { split: number[]; perm: number[] } {
   const [o, i, ...kernel] = packedDims({ kind, block, dims });
   const taps = sizeOf(kernel);
-  return kind === 'dense'
-    ? { split: [o / block, block, i / block, block, taps], perm: [0, 2, 4, 3, 1] }
-    : { split: [o / block, block, i * taps], perm: [0, 2, 1] };
+  if (!hasInputBlocks(kind)) return { split: [o / block, block, i * taps], perm: [0, 2, 1] };
+  return {
+    split: [o / block, block, i / block, block, taps],
+    perm: kind === 'dense' ? [0, 2, 4, 3, 1] : [0, 2, 3, 4, 1],
+  };
 }
 
-/** Packs a kernel in the graph; for kernels that are computed there. */
-export function packInGraph(b: GraphBuilder, layout: KernelLayout, plain: Value): Value {
+/**
+ * Packs a kernel in the graph; for kernels that are computed there.
+ * @param given the elements of the kernel in order, in any dims
+ */
+export function packInGraph(b: GraphBuilder, layout: KernelLayout, given: Value): Value {
+  const same =
+    given.shape?.length === layout.dims.length && given.shape.every((d, i) => d === layout.dims[i]);
+  const plain = same ? given : b.op('Reshape', [given, b.i64(layout.dims)]);
   const padded = packedDims(layout);
   const room = padded.map((d, axis) => d - layout.dims[axis]);
   const whole = room.every((r) => r === 0)

@@ -37,6 +37,14 @@ export type Entry =
   /** An element-wise product that only a sum over pixels reads. */
   | { readonly kind: 'product'; readonly left: Blocked; readonly right: Blocked };
 
+/** A kernel that is computed in the graph, in the layout that its convolution turns out to want. */
+export interface KernelMaker {
+  /** Undefined where there is no way but by the plain kernel. */
+  packed(layout: KernelLayout): Value | undefined;
+  /** OIHW. */
+  plain(): Value;
+}
+
 export interface PackedKernel {
   readonly layout: KernelLayout;
   readonly value: Value;
@@ -52,6 +60,7 @@ export class Tracker {
   readonly #plain = new Map<Value, Value>();
   readonly #clean = new Map<Value, Blocked>();
   readonly #kernels = new Map<Value, PackedKernel>();
+  readonly #makers = new Map<Value, KernelMaker>();
   /** Trainable kernels whose state may be stored packed. */
   readonly #parameters: ReadonlySet<Value>;
   readonly #replaced = new Map<Value, Value>();
@@ -121,8 +130,10 @@ export class Tracker {
   /** The value as the original graph has it. */
   plain(v: Value): Value {
     const kernel = this.#kernels.get(v);
-    if (kernel && !this.#parameters.has(v) && v.constant === undefined)
+    if (kernel && !this.#parameters.has(v))
       return this.#once(this.#plain, v, () => unpackInGraph(this.n.b, kernel.layout, kernel.value));
+    const maker = this.#makers.get(v);
+    if (maker) return this.#once(this.#plain, v, () => maker.plain());
     if (!this.#entries.has(v)) return v;
     const known = this.#plain.get(v);
     if (known) return known;
@@ -148,23 +159,32 @@ export class Tracker {
 
   /** Whether the value itself is at hand, so that an NCHW reader costs nothing. */
   isPlain(v: Value): boolean {
-    return !this.#kernels.has(v) && (!this.#entries.has(v) || this.#plain.get(v) === v);
+    return (
+      !this.#kernels.has(v) && !this.#makers.has(v) && (!this.#entries.has(v) || this.#plain.get(v) === v)
+    );
   }
 
   /** A kernel as the convolutions of `layout` want it. */
   kernel(v: Value, layout: KernelLayout): Value {
     const known = this.#kernels.get(v);
     if (known && sameLayout(known.layout, layout)) return known.value;
+    const key = `packed ${layout.kind} [${layout.dims}]`;
     const constant = v.constant?.typed();
-    if (constant instanceof Float32Array) {
-      const packed = Tensor.float32(packedDims(layout), packKernel(layout, constant));
-      const value = this.n.b.constant(packed, `${v.name}/packed`);
-      this.#kernels.set(v, { layout, value });
-      return value;
+    if (constant instanceof Float32Array)
+      return this.derived(v, key, () =>
+        this.n.b.constant(
+          Tensor.float32(packedDims(layout), packKernel(layout, constant)),
+          `${v.name}/packed`,
+        ),
+      );
+    const made = known ? undefined : this.#makers.get(v)?.packed(layout);
+    if (made) {
+      this.#kernels.set(v, { layout, value: made });
+      return made;
     }
     if (known || !this.#parameters.has(v)) {
-      const plain = known ? unpackInGraph(this.n.b, known.layout, known.value) : v;
-      return this.derived(v, `packed ${JSON.stringify(layout)}`, () => packInGraph(this.n.b, layout, plain));
+      const plain = known ? unpackInGraph(this.n.b, known.layout, known.value) : this.plain(v);
+      return this.derived(v, key, () => packInGraph(this.n.b, layout, plain));
     }
     const { graph } = this.n.b;
     const value = graph.addInput(graph.uniqueName(`${v.name}/packed`), {
@@ -178,6 +198,10 @@ export class Tracker {
 
   packed(v: Value): PackedKernel | undefined {
     return this.#kernels.get(v);
+  }
+
+  setMaker(v: Value, maker: KernelMaker): void {
+    this.#makers.set(v, maker);
   }
 
   setKernel(v: Value, kernel: PackedKernel): void {
