@@ -173,6 +173,13 @@ export const runFlags = {
     default: REFOCUS_DEFAULTS.checkpointEvery,
     ...run,
   },
+  memoryCheck: {
+    kind: toggle,
+    describe: 'Run even when a step needs more memory than is free',
+    default: REFOCUS_DEFAULTS.memoryCheck,
+    negative: true,
+    ...run,
+  },
 } as const satisfies FlagsFor<Omit<RunOptions, 'out'>>;
 
 export const outFolder = {

@@ -48,6 +48,8 @@ export interface RunOptions {
   readonly resume: boolean;
   /** Steps between checkpoints; 0: at the end of each epoch only. */
   readonly checkpointEvery: number;
+  /** Refuse a run whose steps need more memory than is free. */
+  readonly memoryCheck: boolean;
 }
 
 export interface RefocusOptions extends OptimOptions, DataOptions, RunOptions {
@@ -128,4 +130,5 @@ export const REFOCUS_DEFAULTS = {
   device: 'cpu',
   resume: false,
   checkpointEvery: 0,
+  memoryCheck: true,
 } as const satisfies Partial<RefocusOptions>;

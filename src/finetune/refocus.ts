@@ -44,8 +44,18 @@ export async function runRefocus(
     });
   const preprocess = await resolvePreprocess(start, options.preprocess);
   // Before any work: what cannot be expanded is refused at once.
-  expand(start, options);
-  const init = { command: 'refocus', options, model: start, sets, preprocess, listener, signal };
+  const { model: form } = expand(start, options);
+  const plain = options.control || options.baselineEpochs > 0 ? [{ model: start }] : [];
+  const init = {
+    command: 'refocus',
+    options,
+    model: start,
+    trained: [...plain, { model: form, refocusing: { form: options.form } }],
+    sets,
+    preprocess,
+    listener,
+    signal,
+  };
   return inRunFolder(init, async (bench) => {
     const outcome = await refocusWith(bench, start, resolved, options);
     return refocusReport({ title: resolved.title, spec: spec.data, bench, options, outcome });

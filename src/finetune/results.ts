@@ -1,3 +1,5 @@
+import type { StepMemory } from '../runtime/index.js';
+
 /** Accuracy of a model on an evaluation set; fractions, not per cent. */
 export interface Evaluation {
   /** Null for a model without classes, or fewer than five for top5. */
@@ -77,6 +79,8 @@ export interface RefocusReport {
   };
   readonly multAdds: { readonly deployed: number; readonly training: number };
   readonly stepMilliseconds: { readonly median: number; readonly count: number };
+  /** What a step of the training form was expected to need, before the first one ran. */
+  readonly stepMemory: StepMemory;
   readonly frozen: { readonly tensors: number; readonly sha256Before: string; readonly sha256After: string };
   readonly files: { readonly baseline: string; readonly training: string; readonly fused: string };
   /** What a reader should know before quoting the numbers. */

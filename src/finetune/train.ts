@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.js';
 import { PREPROCESS_KEY } from '../base/preprocess.js';
 import { openTrainEval, type TrainEval } from '../data/index.js';
 import { type Model, saveModel } from '../onnx/index.js';
+import type { StepMemory } from '../runtime/index.js';
 import { buildModel, findEntry, isUntrained, markTrained, plainName, ZOO } from '../zoo/index.js';
 import type { Listener } from './events.js';
 import type { TrainOptions } from './options.js';
@@ -26,6 +27,8 @@ export interface TrainReport {
   readonly lowering: string;
   readonly results: { readonly trained: Evaluation };
   readonly stepMilliseconds: { readonly median: number; readonly count: number };
+  /** What a step was expected to need, before the first one ran. */
+  readonly stepMemory: StepMemory;
   readonly files: { readonly trained: string };
 }
 
@@ -43,9 +46,8 @@ export async function runTrain(
   const sets = await openTrainEval(dataOf(options));
   const model = await startingModel(options, sets);
   const preprocess = await resolvePreprocess(model, options.preprocess);
-  return inRunFolder({ command: 'train', options, model, sets, preprocess, listener, signal }, (bench) =>
-    trainWith(bench, model, options),
-  );
+  const init = { command: 'train', options, model, trained: [{ model }], sets, preprocess, listener, signal };
+  return inRunFolder(init, (bench) => trainWith(bench, model, options));
 }
 
 async function trainWith(bench: Workbench, model: Model, options: TrainOptions): Promise<TrainReport> {
@@ -68,6 +70,7 @@ async function trainWith(bench: Workbench, model: Model, options: TrainOptions):
     lowering: trained.step.lowering,
     results: { trained: accuracy },
     stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
+    stepMemory: trained.memory,
     files: { trained: path },
   };
 }

@@ -1,3 +1,4 @@
+import { memoryText } from '../base/bytes.js';
 import type { Evaluation, RefocusReport } from '../finetune/results.js';
 import { count, NONE, percent, short, small } from './format.js';
 import { renderTable, type Table, type TableFormat } from './table.js';
@@ -56,7 +57,7 @@ function rates({ mapLr }: RefocusReport): string {
 
 /** The facts beside the accuracies: equivalence, sizes, speed, frozen weights, files. */
 function facts(report: RefocusReport): Table {
-  const { verify, parameters, multAdds, stepMilliseconds, frozen } = report;
+  const { verify, parameters, multAdds, stepMilliseconds, stepMemory, frozen } = report;
   const agreement = verify.top1Agreement === null ? '' : `, top-1 agreement ${percent(verify.top1Agreement)}`;
   const same = frozen.sha256Before === frozen.sha256After;
   const trained = report.data.train;
@@ -78,7 +79,7 @@ function facts(report: RefocusReport): Table {
     ['mult-adds', `${short(multAdds.deployed)} deployed, ${short(multAdds.training)} in training`],
     [
       'training step',
-      `${(stepMilliseconds.median / 1000).toFixed(3)} s median of ${count(stepMilliseconds.count)}`,
+      `${(stepMilliseconds.median / 1000).toFixed(3)} s median of ${count(stepMilliseconds.count)}, about ${memoryText(stepMemory.total)} of memory`,
     ],
     [
       'frozen weights',

@@ -77,7 +77,7 @@ describe('messages', () => {
     expect(existsSync(join(cwd, 'never.onnx'))).toBe(false);
   });
 
-  test('20 pictures in two folders: a batch that fits, said aloud', async () => {
+  test('20 pictures in two folders: the batch must fit them, and the error says which does', async () => {
     const args = [
       'refocus',
       '--model',
@@ -91,9 +91,12 @@ describe('messages', () => {
       '--out',
       'r2',
     ];
-    const run = await reparam(args, { cwd });
+    await expectUserError(args, 2, /--batch 64.*at most 16.*use --batch 16/s, { cwd });
+    expect(existsSync(join(cwd, 'r2'))).toBe(false);
+    const run = await reparam([...args, '--batch', '16'], { cwd });
     expect(run.code, run.stderr).toBe(0);
-    expect(run.stderr).toMatch(/16 images: steps of 16 instead of 64/);
+    expect(run.stderr).toMatch(/refocus: one step of 16 images needs about \d+ MiB/);
+    expect(run.stdout).toMatch(/training step .* about \d+ MiB of memory/);
     expect(run.stdout).toMatch(/80 % training and 20 % evaluation/);
   });
 

@@ -42,6 +42,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   device: 'cpu',
   resume: false,
   checkpointEvery: 0,
+  memoryCheck: true,
   out: join(folder, out),
   ...change,
 });

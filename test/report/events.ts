@@ -69,6 +69,7 @@ export const report: RefocusReport = {
   parameters: { deployed: 3504872, training: 44050952, storedState: 3504889, frozen: 65312 },
   multAdds: { deployed: 301e6, training: 340e6 },
   stepMilliseconds: { median: 276.4, count: 96 },
+  stepMemory: { total: 2040109465, state: 1, activations: 1, constants: 1, inputs: 1, session: 1 },
   frozen: { tensors: 17, sha256Before: 'a1b2c3d4e5f60718', sha256After: 'a1b2c3d4e5f60718' },
   files: { baseline: 'runs/a/baseline.onnx', training: 'runs/a/training.onnx', fused: 'runs/a/fused.onnx' },
   notes: ['a note of the run'],

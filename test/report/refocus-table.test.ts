@@ -21,7 +21,7 @@ describe('refocusText', () => {
       maps                   3×3, Gram form in 17 of 18 layers, learning rate × 1 ÷ gain of each layer (2.0e-2 to 1.0e+0)
       parameters             3.50 M deployed, 44.05 M in training, 3.50 M stored, 65.31 k frozen
       mult-adds              301.0 M deployed, 340.0 M in training
-      training step          0.276 s median of 96
+      training step          0.276 s median of 96, about 1.9 GiB of memory
       frozen weights         17 tensors, sha256 a1b2c3d4e5f6 before, a1b2c3d4e5f6 after: unchanged
       files                  runs/a/baseline.onnx runs/a/training.onnx runs/a/fused.onnx
 

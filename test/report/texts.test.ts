@@ -82,13 +82,14 @@ test('trainText: accuracy, data, engine, step, file', () => {
     lowering: 'portable',
     results: { trained: result },
     stepMilliseconds: { median: 123.4, count: 40 },
+    stepMemory: { total: 2040109465, state: 1, activations: 1, constants: 1, inputs: 1, session: 1 },
     files: { trained: 'runs/t/trained.onnx' },
   });
   expect(text).toMatchInlineSnapshot(`
     "resnet20, 2 epochs: top-1 91.25 %, top-5 99.70 %, loss 0.2841 (1000 images)
     data    a → b, its own test files
     engine  onnxruntime-node 1.30.0 (cpu), portable lowering, seed 3
-    step    0.123 s median of 40
+    step    0.123 s median of 40, about 1.9 GiB of memory
     file    runs/t/trained.onnx"
   `);
 });

@@ -19,6 +19,7 @@ const FREE = new Set([
   'preprocess',
   'threads',
   'form',
+  'memoryCheck',
 ]);
 
 export interface Recorded {

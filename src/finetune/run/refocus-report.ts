@@ -85,6 +85,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
       training: counts.training.multAdds + counts.training.weightMultAdds,
     },
     stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
+    stepMemory: trained.memory,
     frozen: frozen.report,
     files: outcome.files,
     notes: notesOf(bench, spec),

@@ -10,13 +10,15 @@ import { checkImages } from './check-images.js';
 import { engineOf } from './engine.js';
 import { openRunFolder } from './folder.js';
 import { runRecord } from './record.js';
-import { Workbench } from './workbench.js';
+import { type RefocusingOptions, Workbench } from './workbench.js';
 
 export interface RunInit {
   readonly command: string;
   readonly options: OptimOptions & DataOptions & RunOptions;
   /** What the run starts from. */
   readonly model: Model;
+  /** What will be trained, as far as it is known before anything runs. */
+  readonly trained: readonly { readonly model: Model; readonly refocusing?: RefocusingOptions }[];
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
   readonly listener: Listener;
@@ -24,21 +26,23 @@ export interface RunInit {
 }
 
 /**
- * Opens the run's folder, starts an engine and a workbench, and closes both whatever happens. What `work` returns is
- * written as `report.json`, last: a folder without one holds an unfinished run.
+ * Starts an engine and a workbench, makes sure that what is to be trained can be, opens the run's folder, and closes all
+ * whatever happens. What `work` returns is written as `report.json`, last: a folder without one holds an unfinished run.
+ * @throws as {@link Workbench.check} and {@link openRunFolder}, before the folder has been touched
  */
 export async function inRunFolder<Report>(
-  { command, options, model, sets, preprocess, listener, signal }: RunInit,
+  { command, options, model, trained, sets, preprocess, listener, signal }: RunInit,
   work: (bench: Workbench) => Promise<Report>,
 ): Promise<Report> {
   await checkImages(sets.eval, preprocess);
   const engine = await createEngine(engineOf(options));
   try {
-    const { threads } = engine;
-    const record = await runRecord({ command, options: { ...options }, model, sets, preprocess, threads });
-    const run = await openRunFolder(options.out, record, options.resume);
-    const bench = new Workbench({ engine, sets, preprocess, options, run, listener, signal });
+    const bench = new Workbench({ engine, sets, preprocess, options, listener, signal });
     try {
+      for (const each of trained) await bench.check(each.model, each.refocusing);
+      const { threads } = engine;
+      const record = await runRecord({ command, options: { ...options }, model, sets, preprocess, threads });
+      bench.begin(await openRunFolder(options.out, record, options.resume));
       const report = await work(bench);
       await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
       return report;

@@ -1,13 +1,16 @@
+import { memoryText } from '../../base/bytes.js';
+import { UsageError } from '../../base/errors.js';
 import type { Preprocess } from '../../base/preprocess.js';
 import { Loader, type TrainEval } from '../../data/index.js';
 import type { Model, Tensor } from '../../onnx/index.js';
-import type { Engine } from '../../runtime/index.js';
+import { availableMemory, type Engine, estimateStepMemory, type StepMemory } from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import type { DataSummary, Evaluation } from '../results.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../step/build.js';
 import { normalize } from '../step/input.js';
 import { onlyInput, prepareTraining } from '../step/prepare.js';
+import { checkMemory } from './check-memory.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
 import { withKernels } from './gram-weights.js';
 import { checkClasses, chooseAugment } from './resolve.js';
@@ -21,8 +24,6 @@ export interface WorkbenchInit {
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
   readonly options: OptimOptions & DataOptions & RunOptions;
-  /** What {@link openRunFolder} gave for the run's folder, `options.out`. */
-  readonly run: string;
   readonly listener: Listener;
   readonly signal: AbortSignal | undefined;
 }
@@ -37,27 +38,31 @@ export interface TrainedModel extends TrainedPhase {
   /** What is evaluated: the same with kernels of the Gram form as α and Z say, before they went into a map. */
   readonly asTrained: Model;
   readonly step: TrainStep;
+  /** What a step was expected to need. */
+  readonly memory: StepMemory;
 }
 
 /** Trains and evaluates models on one pair of data sets, with one set of options. */
 export class Workbench {
   readonly init: WorkbenchInit;
-  /** Images per step: never more than the training set has. */
+  /** Images per step. */
   readonly batch: number;
   /** [C, H, W] of the network input. */
   readonly image: readonly [number, number, number];
   readonly skipped = new Set<string>();
   readonly #train: Loader;
+  #run: string | undefined;
 
+  /** @throws UsageError when a step would take more images than the training set has */
   constructor(init: WorkbenchInit) {
-    const { options, preprocess, sets, listener } = init;
+    const { options, preprocess, sets } = init;
     this.init = init;
-    this.batch = Math.min(options.batch, sets.train.length);
-    if (this.batch < options.batch)
-      listener({
-        type: 'log',
-        level: 'warning',
-        message: `${sets.train.name} holds ${sets.train.length} images: steps of ${this.batch} instead of ${options.batch}`,
+    this.batch = options.batch;
+    if (this.batch > sets.train.length)
+      throw new UsageError({
+        problem: `--batch ${this.batch} is more than the training set has`,
+        expected: `at most ${sets.train.length}, the images of ${sets.train.name}`,
+        hint: `use --batch ${sets.train.length} or less`,
       });
     this.#train = new Loader(sets.train, {
       preprocess,
@@ -81,9 +86,13 @@ export class Workbench {
   }
 
   /** The step graph that trains a model with this bench's options. @throws InputError when a label is no output of it */
-  async step(model: Model, { lrFactors, form }: RefocusingOptions = {}): Promise<TrainStep> {
+  async step(
+    model: Model,
+    { lrFactors, form }: RefocusingOptions = {},
+    batch = this.batch,
+  ): Promise<TrainStep> {
     const { engine, options, preprocess, sets } = this.init;
-    const prepared = await prepareTraining(model, { batch: this.batch, image: this.image, engine });
+    const prepared = await prepareTraining(model, { batch, image: this.image, engine });
     checkClasses(sets.train, prepared.classes, preprocess);
     return buildTrainStep(prepared, {
       ...stepOptions(options),
@@ -94,8 +103,23 @@ export class Workbench {
   }
 
   /**
+   * Makes sure, before anything runs, that there is a step for a model and that it fits into the memory.
+   * @throws InputError why there is none; EnvironmentError when it does not fit, unless `memoryCheck` is off
+   */
+  async check(model: Model, refocusing?: RefocusingOptions, step?: TrainStep): Promise<void> {
+    const first = step ?? (await this.step(model, refocusing));
+    if (!this.init.options.memoryCheck) return;
+    await checkMemory({
+      batch: this.batch,
+      needs: async (batch) =>
+        memoryOf(batch === this.batch ? first : await this.step(model, refocusing, batch)).total,
+      available: availableMemory(),
+    });
+  }
+
+  /**
    * Trains a copy of a model, from its own weights or from the phase's checkpoint.
-   * @throws as {@link trainPhase}
+   * @throws as {@link trainPhase} and {@link check}
    */
   async train(
     phase: Phase,
@@ -103,7 +127,8 @@ export class Workbench {
     epochs: number,
     refocusing?: RefocusingOptions,
   ): Promise<TrainedModel> {
-    const { engine, options, run, listener, signal } = this.init;
+    const { engine, options, listener, signal } = this.init;
+    const run = this.#begun();
     const opened = await openPhase({
       folder: options.out,
       run,
@@ -114,6 +139,13 @@ export class Workbench {
       listener,
     });
     const { step } = opened;
+    const memory = memoryOf(step);
+    listener({
+      type: 'log',
+      level: 'info',
+      message: `${phase}: one step of ${this.batch} images needs about ${memoryText(memory.total)}`,
+    });
+    await this.check(model, refocusing, step);
     const trained = await trainPhase({
       phase,
       engine,
@@ -129,7 +161,7 @@ export class Workbench {
     });
     for (const s of trained.skipped) this.skipped.add(s);
     const result = withWeights(model, trained.weights);
-    return { ...trained, step, model: result, asTrained: withKernels(result, trained.kernels) };
+    return { ...trained, step, memory, model: result, asTrained: withKernels(result, trained.kernels) };
   }
 
   /** Evaluates models in one pass over the evaluation set. */
@@ -188,7 +220,24 @@ export class Workbench {
     }
   }
 
+  /** What may come before {@link train}: the run's folder is open. @param run what {@link openRunFolder} gave for it */
+  begin(run: string): void {
+    this.#run = run;
+  }
+
   async close(): Promise<void> {
     await this.#train.close();
   }
+
+  #begun(): string {
+    if (this.#run === undefined) throw new Error('the run has no folder yet');
+    return this.#run;
+  }
+}
+
+function memoryOf({ model, state }: TrainStep): StepMemory {
+  return estimateStepMemory(
+    model,
+    state.map((s) => s.input),
+  );
 }

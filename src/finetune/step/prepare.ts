@@ -4,6 +4,7 @@ import { constantOf, type RefConvShape, readForm, refConvShape, trainables } fro
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
 import type { JudgedKind } from '../losses/loss.js';
+import { checkImageSize } from './check-image.js';
 import { refuseDynamicShapes, refuseOtherTypes, refuseQuantized } from './check-network.js';
 import { type ClassScores, judged, mainOutput } from './classes.js';
 
@@ -68,7 +69,7 @@ export interface Prepared extends ClassScores {
  * Copies a model and brings it to the form that training builds on.
  * @throws UnsupportedError when it is no classifier of one float32 image input, a trainable tensor is not float32, the
  *   network is quantized, or a shape depends on the data;
- *   UsageError when `fixed` does not fit the inputs
+ *   UsageError when `fixed` does not fit the inputs; InputError when the network cannot take images of this size
  */
 export async function prepareTraining(source: Model, options: PrepareOptions): Promise<Prepared> {
   const model = cloneModel(source);
@@ -80,6 +81,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const input = onlyInput(model, fixed);
   const layers = readForm(model)?.layers ?? [];
   const bases = layers.map((l) => constantOf(l.base));
+  checkImageSize(model, input, options.image, options.batch);
   const parameters: { name: string; initial: Tensor }[] = [];
   const { trainable } = trainables(model, { freeze });
   refuseOtherTypes(trainable);
