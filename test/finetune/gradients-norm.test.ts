@@ -125,5 +125,7 @@ describe('LRN', () => {
           inputs: { x },
           build: (b, v) => b.op('LRN', [v.x], attributes),
           opset,
+          // The CPU provider's LRN takes odd sizes only.
+          ...(name === 'an even size' ? { runs: false } : {}),
         }));
 });

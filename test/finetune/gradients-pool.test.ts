@@ -57,7 +57,7 @@ describe('MaxPool agrees with central differences', () => {
     test(name, () => {
       // Apart by 0.1 at least, in a mixed order: no maximum changes hands within a step.
       const apart: Draw = { dims: x, value: (_, i) => ((i * 83 + 11) % 257) * 0.1 - 12 };
-      checkGradients(`MaxPool ${name}`, {
+      return checkGradients(`MaxPool ${name}`, {
         inputs: { x: apart },
         build: (b, v) => b.op('MaxPool', [v.x], attributes),
       });

@@ -70,7 +70,7 @@ describe('global pools agree with central differences', () => {
   ])
     test(`GlobalMaxPool of [${dims}]`, () => {
       const x: Draw = { dims, value: (_, i) => ((i * 37 + 5) % 127) * 0.1 - 3 };
-      checkGradients(`GlobalMaxPool ${dims}`, {
+      return checkGradients(`GlobalMaxPool ${dims}`, {
         inputs: { x },
         build: (b, v) => b.op('GlobalMaxPool', [v.x]),
       });

@@ -44,8 +44,8 @@ function check(
   dims: readonly number[],
   how: How,
   attributes: Record<string, AttributeInit>,
-): void {
-  checkGradients(`Resize ${name}`, {
+): Promise<void> {
+  return checkGradients(`Resize ${name}`, {
     inputs: { x: dims },
     build: (b, v) => resize(b, v.x, how, attributes),
     // The weights stand in the graph as float32 constants, the function itself computes them in float64.
@@ -59,9 +59,9 @@ for (const mode of ['nearest', 'linear', 'cubic'])
       const roundings =
         mode === 'nearest' ? ['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] : ['floor'];
       for (const [where, how] of Object.entries(TO))
-        test(where, () => {
+        test(where, async () => {
           for (const nearest_mode of roundings)
-            check(`${mode} ${coordinate_transformation_mode} ${where} ${nearest_mode}`, X, how, {
+            await check(`${mode} ${coordinate_transformation_mode} ${where} ${nearest_mode}`, X, how, {
               mode,
               nearest_mode,
               coordinate_transformation_mode,
@@ -97,7 +97,7 @@ describe('other forms', () => {
       coordinate_transformation_mode: 'tf_crop_and_resize',
       extrapolation_value: { float: 3 },
     };
-    checkGradients('Resize crop', {
+    return checkGradients('Resize crop', {
       inputs: { x: X },
       build: (b, v) => {
         const roi = b.f32([0, 0, 0.2, -0.3, 1, 1, 0.9, 0.8]);

@@ -18,7 +18,7 @@ function parts(
   return {
     inputs: { x },
     build: (b, v) => {
-      const made = b.ops('Split', [v.x, sizes && b.i64(sizes)], { axis, ...attributes }, { outputs });
+      const made = b.ops('Split', sizes ? [v.x, b.i64(sizes)] : [v.x], { axis, ...attributes }, { outputs });
       const flat = used.map((i) => b.op('Reshape', [b.op('Mul', [made[i], b.f32(i + 2)]), b.i64([-1])]));
       return flat.length === 1 ? flat[0] : b.op('Concat', flat, { axis: 0 });
     },

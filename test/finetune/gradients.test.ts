@@ -80,7 +80,7 @@ describe('Conv', () => {
       if (c.strides) attributes.strides = c.strides;
       if (c.pads) attributes.pads = c.pads;
       if (c.dilations) attributes.dilations = c.dilations;
-      checkGradients(`conv ${name}`, {
+      return checkGradients(`conv ${name}`, {
         inputs: c.bias ? { x: c.x, w: c.w, bias: [c.w[0]] } : { x: c.x, w: c.w },
         build: (b, v) => b.op('Conv', c.bias ? [v.x, v.w, v.bias] : [v.x, v.w], attributes),
       });

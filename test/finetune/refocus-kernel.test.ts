@@ -75,12 +75,11 @@ for (const [name, c] of Object.entries(cases))
       expectClose(toNumbers(dr), mapGradient(base, d, shape), { absolute: 1e-13, relative: 1e-13 });
     });
 
-    test('the gradient of the map by central differences', () => {
+    test('the gradient of the map by central differences', () =>
       checkGradients(`refocus ${name}`, {
         inputs: { map: shape.mapDims },
         build: (b, { map }) => refocus(b, b.f32(Float32Array.from(base), c.dims), map, shape),
-      });
-    });
+      }));
 
     test('GramKernel is the algebra', () => {
       const p0 = refConvDelta(base, normals(shape.mapDims), shape);

@@ -1,3 +1,4 @@
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
 import { randomFor } from '../../src/base/random.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
@@ -7,6 +8,7 @@ import { portable } from '../../src/finetune/lowering/portable/index.js';
 import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
 import {
   cloneModel,
+  encodeModel,
   Graph,
   GraphBuilder,
   Model,
@@ -29,6 +31,8 @@ export interface GradientCase {
   readonly tolerance?: number;
   /** That the function is written in; the gradient is always emitted in that of training graphs. Default: theirs. */
   readonly opset?: number;
+  /** false: ONNX Runtime does not take the function; only the interpreter runs it. */
+  readonly runs?: false;
 }
 
 export interface Draw {
@@ -44,9 +48,9 @@ const real = (dims: readonly number[], data: Float64Array): RefTensor => ({
 
 /**
  * Compares autodiff and the portable lowering with central differences: the scalar is Σ r·f(x) with fixed random r,
- * everything evaluated in float64 by the reference interpreter.
+ * everything evaluated in float64 by the reference interpreter. Then runs the same graph in ONNX Runtime, in float32.
  */
-export function checkGradients(name: string, test: GradientCase): void {
+export async function checkGradients(name: string, test: GradientCase): Promise<void> {
   const random = randomFor('gradcheck', name);
   const opset = test.opset ?? TRAINING_OPSET;
   const graph = new Graph('test');
@@ -69,7 +73,8 @@ export function checkGradients(name: string, test: GradientCase): void {
   const r = Float32Array.from({ length: sizeOf(dims) }, () => random.normal());
 
   const keys = Object.keys(values);
-  const results = [...evaluate(gradientModel(model, keys, Tensor.float32(dims, r)), feeds).values()];
+  const gradients = gradientModel(model, keys, Tensor.float32(dims, r));
+  const results = [...evaluate(gradients, feeds).values()];
   lower(builder, portable);
   const scalar = (changed: ReadonlyMap<string, RefTensor>): number => {
     const [out] = evaluate(model, changed).values();
@@ -98,6 +103,45 @@ export function checkGradients(name: string, test: GradientCase): void {
           `${name}: gradient of ${key}[${i}] is ${result.data[i]}, central difference ${numeric[i]} (allowed ${tolerance})`,
         );
   });
+  if (test.runs !== false) await expectInRuntime(name, gradients, feeds, results);
+}
+
+/** Float32 beside float64, relative to the largest value: some roundings, more where sums cancel. */
+const FLOAT32 = 2e-5;
+/** The scale of gradients that are small everywhere, which keep the error of what cancelled in them. */
+const LEAST_SCALE = 1e-2;
+
+/** That the graph is one ONNX Runtime takes, and that it computes there what the interpreter says. */
+async function expectInRuntime(
+  name: string,
+  model: Model,
+  feeds: ReadonlyMap<string, RefTensor>,
+  expected: readonly RefTensor[],
+): Promise<void> {
+  const session = await InferenceSession.create(encodeModel(model), {
+    graphOptimizationLevel: 'disabled',
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
+  const wanted = new Set(session.inputNames);
+  const inputs = [...feeds].filter(([key]) => wanted.has(key));
+  const results = await session.run(
+    Object.fromEntries(
+      inputs.map(([key, t]) => [key, new OrtTensor('float32', Float32Array.from(t.data, Number), t.dims)]),
+    ),
+  );
+  expected.forEach((exact, k) => {
+    const { data, dims } = results[model.graph.outputs[k].name];
+    expect(dims, `${name}: dims in ONNX Runtime`).toEqual(exact.dims);
+    const numbers = Array.from<number | bigint, number>(exact.data, Number);
+    const scale = numbers.reduce((m, v) => Math.max(m, Math.abs(v)), LEAST_SCALE);
+    numbers.forEach((v, i) => {
+      if (!(Math.abs(Number(data[i]) - v) <= FLOAT32 * scale))
+        expect.fail(`${name}: [${i}] is ${data[i]} in ONNX Runtime, ${v} in float64`);
+    });
+  });
+  await session.release();
 }
 
 /** A copy of the model, brought to the opset of training graphs, with the gradients of Σ r·y as its outputs. */

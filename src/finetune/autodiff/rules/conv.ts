@@ -9,6 +9,7 @@
  * dY in the place of X.
  */
 
+import { UnsupportedError } from '../../../base/errors.js';
 import { convTransposeAttributes, extent, resolveTransposePads, type Value } from '../../../onnx/index.js';
 import { type ConvGeometry, convGeometry } from '../geometry.js';
 import { emitInternal, typeLike } from '../internal.js';
@@ -32,46 +33,37 @@ export function convGradient(c: GradientContext): Gradients {
 }
 
 export function convTransposeGradient(c: GradientContext): Gradients {
-  const { b, node } = c;
+  const { b, node, dy } = c;
   const [x, w] = [node.input(0), node.input(1)];
-  const { geometry, reached } = transposedGeometry(c);
-  const whole = c.shape(node.output()).slice(2);
-  const axes = reached.map((_, i) => i + 2);
-  const dy = reached.every((r, i) => r === whole[i])
-    ? c.dy
-    : b.op('Slice', [c.dy, b.i64(reached.map(() => 0)), b.i64(reached), b.i64(axes)]);
-  const dx = c.needs(0) ? b.op('Conv', [dy, w], { ...geometry }) : undefined;
+  const attributes = { ...transposedGeometry(c) };
+  const dx = c.needs(0) ? b.op('Conv', [dy, w], attributes) : undefined;
   const [dw] = c.needs(1)
-    ? emitInternal(b, 'ConvWeightGrad', [x, dy], [typeLike(w, c.shape(w))], { ...geometry })
+    ? emitInternal(b, 'ConvWeightGrad', [x, dy], [typeLike(w, c.shape(w))], attributes)
     : [undefined];
   return withBias(c, dx, dw);
 }
 
 /**
- * The convolution from Y to X. It must make exactly as many windows as X has places: where Y goes a whole stride or more
- * beyond the last tap (a large output_padding or output_shape), only the part of Y up to it is looked at.
+ * The convolution from Y to X.
+ * @throws UnsupportedError where it would make more windows than X has places; the runtime refuses that too
  */
-function transposedGeometry(c: GradientContext): {
-  readonly geometry: ConvGeometry;
-  /** Spatial size of the part of Y that counts. */
-  readonly reached: readonly number[];
-} {
+function transposedGeometry(c: GradientContext): ConvGeometry {
   const { node } = c;
   const small = c.shape(node.input(0)).slice(2);
   const large = c.shape(node.output()).slice(2);
   const a = convTransposeAttributes(node, c.shape(node.input(1)).slice(2));
-  const pads = [...resolveTransposePads(a, small)];
-  const rank = small.length;
-  const reached = large.map((size, i) => {
-    const end = i + rank;
-    const beyond = size + pads[i] + pads[end] - extent(a, i) - (small[i] - 1) * a.strides[i];
-    if (beyond < a.strides[i]) return size;
-    const fromPads = Math.min(beyond, pads[end]);
-    pads[end] -= fromPads;
-    return size - (beyond - fromPads);
-  });
+  const pads = resolveTransposePads(a, small);
   const { kernel: kernel_shape, strides, dilations, groups: group } = a;
-  return { geometry: { kernel_shape, strides, pads, dilations, group }, reached };
+  large.forEach((size, i) => {
+    const beyond = size + pads[i] + pads[i + large.length] - extent(a, i) - (small[i] - 1) * strides[i];
+    if (beyond >= strides[i])
+      throw new UnsupportedError({
+        problem: `${node.describe()}: the output goes ${beyond} places beyond the last tap along axis ${i + 2}`,
+        expected: `fewer than the stride, ${strides[i]}`,
+        hint: 'use a smaller output_padding or output_shape',
+      });
+  });
+  return { kernel_shape, strides, pads, dilations, group };
 }
 
 function withBias(c: GradientContext, dx: Value | undefined, dw: Value | undefined): Gradients {
