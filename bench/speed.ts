@@ -1,50 +1,65 @@
 // npm run bench:speed -- [options]: see bench/README.md.
 import { InterruptedError, ReparamError } from '../src/base/errors.js';
-import { type Arguments, parseArguments, USAGE } from './speed/arguments.js';
+import { parseArguments, USAGE } from './speed/arguments.js';
 import { machine } from './speed/machine.js';
-import { measure } from './speed/measure.js';
+import { availableSides, measure, measurePairs, type Setting } from './speed/measure.js';
 import type { Measurement } from './speed/measurement.js';
-import { whyNoTorch } from './speed/run-process.js';
-import { resultsText } from './speed/table.js';
+import type { PairedMeasurement } from './speed/pairs.js';
+import { type Results, resultsText } from './speed/table.js';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<void> {
-  const asked = parseArguments(process.argv.slice(2));
-  if (asked.help) {
+  const options = parseArguments(process.argv.slice(2));
+  if (options.help) {
     console.log(USAGE);
     return;
   }
-  const python = asked.python ?? 'python3';
-  const options = await withoutMissing(asked, python);
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.once(name, () => stop.abort(new InterruptedError({ problem: 'stopped' })));
-  const measurements: Measurement[] = [];
-  for (const network of options.networks)
-    for (const form of options.forms)
-      measurements.push(
-        ...(await measure(network, form, { options, python, signal: stop.signal, progress: say })),
-      );
+  const setting: Setting = { options, signal: stop.signal, progress: say };
+  const { measurements, pairs } = options.paired ? await measureAllPairs(setting) : await measureAll(setting);
   const { rounds, steps, warmup, threads } = options;
-  const results = {
+  const processes = [...measurements, ...pairs].flatMap((m): readonly { library: string }[] => m.processes);
+  const results: Results = {
     machine: machine(),
     settings: { rounds, steps, warmup, threads },
-    libraries: [...new Set(measurements.flatMap((m) => m.processes.map((p) => p.library)))],
+    libraries: [...new Set(processes.map((p) => p.library))],
+    how: howMade([...measurements, ...pairs]),
     measurements,
+    pairs,
   };
   console.log(
     options.output === 'json' ? JSON.stringify(results, null, 2) : resultsText(results, options.output),
   );
 }
 
-/** Without torch the peers are left out, in words. */
-async function withoutMissing(options: Arguments, python: string): Promise<Arguments> {
-  if (options.sides.every((side) => side === 'reparam')) return options;
-  const why = await whyNoTorch(python);
-  if (why === undefined) return options;
-  say(`no peers: ${python} has no torch (${why}); --python PATH names one that has`);
-  return { ...options, sides: options.sides.filter((side) => side === 'reparam') };
+function howMade(measured: readonly (Measurement | PairedMeasurement)[]): string[] {
+  const lines = measured.flatMap(({ title, processes }) =>
+    processes
+      .flatMap((p: { readonly how?: readonly string[] | undefined }) => p.how ?? [])
+      .map((how) => `${title}, ${how}`),
+  );
+  return [...new Set(lines)];
+}
+
+type Measured = Pick<Results, 'measurements' | 'pairs'>;
+
+async function measureAll(setting: Setting): Promise<Measured> {
+  const { networks, trainings } = setting.options;
+  const sides = await availableSides(setting);
+  const measurements: Measurement[] = [];
+  for (const network of networks)
+    for (const training of trainings)
+      measurements.push(...(await measure(network, training, sides, setting)));
+  return { measurements, pairs: [] };
+}
+
+async function measureAllPairs(setting: Setting): Promise<Measured> {
+  const pairs: PairedMeasurement[] = [];
+  for (const network of setting.options.networks) pairs.push(await measurePairs(network, setting));
+  return { measurements: [], pairs };
 }
 
 try {

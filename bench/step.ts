@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { ReparamError, UsageError } from '../src/base/errors.js';
 import { renderTable } from '../src/report/table.js';
 import { findEntry } from '../src/zoo/index.js';
-import { FORMS } from './speed/cases.js';
+import { TRAININGS } from './speed/cases.js';
 import { runProgram } from './speed/run-process.js';
 import { type Seconds, type StepReport, type StepTask, stepReport, stepTask } from './step/task.js';
 
@@ -17,7 +17,7 @@ What a training step costs before it runs: seconds for its graph and for the run
 estimated and as measured. Each network in a process of its own.
 
   --network NAMES   of the zoo (default: ${Object.keys(USUAL).join(', ')})
-  --form NAMES      ${FORMS.join(', ')} (default: all)
+  --training NAMES  ${TRAININGS.join(', ')} (default: all)
   --batch NUMBERS   images per step (default: ${Object.values(USUAL).join(', ')}; 16 for others)
   --steps N         steps before the peak is read (default: 6)
   --threads N       threads inside one operator (default: 2)
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       network: { type: 'string' },
-      form: { type: 'string' },
+      training: { type: 'string' },
       batch: { type: 'string' },
       steps: { type: 'string', default: '6' },
       threads: { type: 'string', default: '2' },
@@ -46,14 +46,14 @@ async function main(): Promise<void> {
     text === undefined ? otherwise : text.split(',');
   const rows: string[][] = [];
   for (const network of list(values.network, Object.keys(USUAL)))
-    for (const form of list(values.form, FORMS))
+    for (const training of list(values.training, TRAININGS))
       for (const batch of list(values.batch, [`${batchOf(network)}`])) {
-        const task = asTask({ network, form, batch, steps: values.steps, threads: values.threads });
+        const task = asTask({ network, training, batch, steps: values.steps, threads: values.threads });
         rows.push(row(task, await inProcess(task)));
       }
   const titles = [
     'network',
-    'form',
+    'training',
     'nodes',
     'prepare',
     'build',
@@ -74,7 +74,7 @@ function batchOf(network: string): number {
 
 /** @throws UsageError for a name or number that makes no sense */
 function asTask(
-  given: Readonly<Record<'network' | 'form' | 'batch' | 'steps' | 'threads', string>>,
+  given: Readonly<Record<'network' | 'training' | 'batch' | 'steps' | 'threads', string>>,
 ): StepTask {
   const parsed = stepTask.safeParse({
     ...given,
@@ -102,7 +102,7 @@ function row(task: StepTask, { nodes, seconds, memory }: StepReport): string[] {
   const off = measured === null ? '–' : `${(100 * (estimated / measured - 1)).toFixed(0)} %`;
   return [
     `${task.network}, batch ${task.batch}`,
-    task.form,
+    task.training,
     nodes.toLocaleString('en-US'),
     ...[seconds.prepare, seconds.build, seconds.encode, seconds.session].map(both),
     mib(estimated),

@@ -107,9 +107,123 @@ class MobileNetV2(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
 
+class SqueezeExcitation(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        squeezed = make_divisible(channels // 4)
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x):
+        s = F.relu(self.fc1(F.adaptive_avg_pool2d(x, 1)), inplace=True)
+        return x * F.hardsigmoid(self.fc2(s))
+
+
+def conv_bn(inner, out, kernel, activation=None, stride=1, groups=1):
+    conv = nn.Conv2d(inner, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    layers = [conv, nn.BatchNorm2d(out, eps=0.001, momentum=0.01)]
+    return nn.Sequential(*layers, *([activation(inplace=True)] if activation else []))
+
+
+class BottleneckV3(nn.Module):
+    def __init__(self, inner, kernel, hidden, out, squeeze, activation, stride):
+        super().__init__()
+        layers = [] if hidden == inner else [conv_bn(inner, hidden, 1, activation)]
+        layers.append(conv_bn(hidden, hidden, kernel, activation, stride, hidden))
+        if squeeze:
+            layers.append(SqueezeExcitation(hidden))
+        layers.append(conv_bn(hidden, out, 1))
+        self.block = nn.Sequential(*layers)
+        self.residual = stride == 1 and inner == out
+
+    def forward(self, x):
+        return x + self.block(x) if self.residual else self.block(x)
+
+
+class MobileNetV3Large(nn.Module):
+    # Kernel, expanded channels, channels, squeeze-and-excite, hard swish, stride (Howard et al. 2019, table 1).
+    ROWS = [
+        (3, 16, 16, False, False, 1),
+        (3, 64, 24, False, False, 2),
+        (3, 72, 24, False, False, 1),
+        (5, 72, 40, True, False, 2),
+        (5, 120, 40, True, False, 1),
+        (5, 120, 40, True, False, 1),
+        (3, 240, 80, False, True, 2),
+        (3, 200, 80, False, True, 1),
+        (3, 184, 80, False, True, 1),
+        (3, 184, 80, False, True, 1),
+        (3, 480, 112, True, True, 1),
+        (3, 672, 112, True, True, 1),
+        (5, 672, 160, True, True, 2),
+        (5, 960, 160, True, True, 1),
+        (5, 960, 160, True, True, 1),
+    ]
+
+    def __init__(self, classes):
+        super().__init__()
+        inner = 16
+        layers = [conv_bn(3, inner, 3, nn.Hardswish, 2)]
+        for kernel, hidden, out, squeeze, swish, stride in self.ROWS:
+            activation = nn.Hardswish if swish else nn.ReLU
+            layers.append(BottleneckV3(inner, kernel, hidden, out, squeeze, activation, stride))
+            inner = out
+        layers.append(conv_bn(inner, 6 * inner, 1, nn.Hardswish))
+        self.features = nn.Sequential(*layers)
+        # The zoo's network has no dropout; the empty layer keeps the name classifier.3.
+        head = [nn.Linear(6 * inner, 1280), nn.Hardswish(inplace=True), nn.Identity()]
+        self.classifier = nn.Sequential(*head, nn.Linear(1280, classes))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+class ProjectedBlock(nn.Module):
+    """Two 3x3 convolutions; shortcut B (He et al. 2015): a 1x1 convolution where the dims change."""
+
+    def __init__(self, inner, out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inner, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.downsample = None
+        if stride != 1 or inner != out:
+            self.downsample = nn.Sequential(nn.Conv2d(inner, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        y += x if self.downsample is None else self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class ResNet18(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        inner = 64
+        for stage, out in enumerate((64, 128, 256, 512)):
+            first = ProjectedBlock(inner, out, 2 if stage > 0 else 1)
+            setattr(self, f"layer{stage + 1}", nn.Sequential(first, ProjectedBlock(out, out, 1)))
+            inner = out
+        self.fc = nn.Linear(inner, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
 def build(task):
-    if task["arch"] == "mobilenetv2":
-        return MobileNetV2(task["width"], task["classes"], task["stem"])
-    if task["arch"] == "resnet20" and task["width"] == 1:
-        return CifarResNet(20, task["classes"])
-    raise SystemExit(f"networks.py has no {task['arch']} of width {task['width']}")
+    arch, width, classes = task["arch"], task["width"], task["classes"]
+    if arch == "mobilenetv2":
+        return MobileNetV2(width, classes, task["stem"])
+    if arch == "mobilenetv3large" and width == 1:
+        return MobileNetV3Large(classes)
+    if arch == "resnet18" and width == 1:
+        return ResNet18(classes)
+    if arch == "resnet20" and width == 1:
+        return CifarResNet(20, classes)
+    raise SystemExit(f"networks.py has no {arch} of width {width}")

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
+import type { z } from 'zod';
 import { EnvironmentError } from '../../src/base/errors.js';
-import { type ProcessReport, processReport } from './report.js';
 
 export interface Finished {
   readonly stdout: string;
@@ -33,12 +33,15 @@ export function runProgram(
   });
 }
 
-/** Runs one process of a side. @throws EnvironmentError with what it said, when it fails */
-export async function runSide(
-  program: string,
-  args: readonly string[],
+/** A program with its arguments. */
+export type Command = readonly [program: string, ...args: string[]];
+
+/** Runs a process that prints one line of JSON. @throws EnvironmentError with what it said, when it fails */
+export async function runReport<Report>(
+  [program, ...args]: Command,
+  schema: z.ZodType<Report>,
   signal: AbortSignal,
-): Promise<ProcessReport> {
+): Promise<Report> {
   const { stdout, stderr, code } = await runProgram(program, args, signal);
   // Ctrl-C reaches the process too, which may end first.
   signal.throwIfAborted();
@@ -47,13 +50,13 @@ export async function runSide(
       problem: `${program} ${args.join(' ')} ended with ${code === null ? 'a signal' : `code ${code}`}`,
       found: stderr.trim().split('\n').slice(-15).join('\n'),
     });
-  return processReport.parse(JSON.parse(stdout));
+  return schema.parse(JSON.parse(stdout));
 }
 
-/** Why a Python cannot run the peers; undefined: it can. */
-export async function whyNoTorch(python: string): Promise<string | undefined> {
+/** Why a program cannot do what it is asked, in its own last words; undefined: it can. */
+export async function whyNot([program, ...args]: Command, signal?: AbortSignal): Promise<string | undefined> {
   try {
-    const { code, stderr } = await runProgram(python, ['-c', 'import torch, numpy']);
+    const { code, stderr } = await runProgram(program, args, signal);
     return code === 0 ? undefined : (stderr.trim().split('\n').at(-1) ?? `it ended with code ${code}`);
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);

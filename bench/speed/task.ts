@@ -3,17 +3,20 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { PREPROCESS_KEY, parsePreprocess, preprocessSchema } from '../../src/base/preprocess.js';
 import { randomFor } from '../../src/base/random.js';
+import { LOWERINGS } from '../../src/finetune/lowering/choose.js';
 import { encodeSafetensors } from '../../src/finetune/run/safetensors.js';
 import type { Tensor } from '../../src/onnx/index.js';
 import { constantOf } from '../../src/reparam/index.js';
-import type { Arguments } from './arguments.js';
-import { FORMS, type Form, NETWORK_NAMES, NETWORKS, type NetworkName, plainModel } from './cases.js';
+import { type Arguments, FORMS } from './arguments.js';
+import { NETWORK_NAMES, type NetworkName, plainModel, scaled, TRAININGS, type Training } from './cases.js';
+import { layersOf } from './layers.js';
 
-/** What each process reads: `task.json`, beside the files it names. Peers read the same (bench/peers/step.py). */
+/** What each process reads: `task.json`, beside the files it names. Peers read the same (bench/peers). */
 export const taskSchema = z.object({
   network: z.enum(NETWORK_NAMES),
   arch: z.string(),
-  form: z.enum(FORMS),
+  /** Of the sides; with `--paired` both are trained. */
+  training: z.enum(TRAININGS),
   width: z.number(),
   classes: z.number(),
   stem: z.enum(['imagenet', 'cifar']).nullable(),
@@ -24,6 +27,9 @@ export const taskSchema = z.object({
   lr: z.number(),
   momentum: z.number(),
   weightDecay: z.number(),
+  /** Of our step. */
+  lowering: z.enum(LOWERINGS),
+  form: z.enum(FORMS),
   threads: z.number(),
   warmup: z.number(),
   steps: z.number(),
@@ -38,20 +44,25 @@ export const FILES = {
   /** int32 [N], little-endian. */
   labels: 'labels.bin',
   weights: 'weights.safetensors',
+  /** The plain network, for peers that have no code of their own for it. */
+  layers: 'layers.json',
 } as const;
 
-/** Writes a task and its inputs: random images and labels, and the network's initial weights for the peers. */
-export function writeTask(folder: string, name: NetworkName, form: Form, options: Arguments): void {
-  const network = NETWORKS[name];
+/** What of the arguments a task depends on. */
+export type TaskOptions = Pick<Arguments, 'scale' | 'lowering' | 'form' | 'threads' | 'warmup' | 'steps'>;
+
+/** Writes a task and its inputs: random images and labels, and for the peers the network and its initial weights. */
+export function writeTask(folder: string, name: NetworkName, training: Training, options: TaskOptions): void {
+  const network = scaled(name, options.scale);
   const { batch } = network;
   const { size, classes, width, stem } = network.options;
-  const model = plainModel(name);
+  const model = plainModel(network);
   const stored = model.metadata.get(PREPROCESS_KEY);
   if (stored === undefined) throw new Error(`${name} has no preprocessing`);
   const task: Task = {
     network: name,
     arch: network.arch,
-    form,
+    training,
     width,
     classes,
     stem,
@@ -62,6 +73,8 @@ export function writeTask(folder: string, name: NetworkName, form: Form, options
     lr: 1e-3,
     momentum: 0.9,
     weightDecay: 4e-5,
+    lowering: options.lowering,
+    form: options.form,
     threads: options.threads,
     warmup: options.warmup,
     steps: options.steps,
@@ -78,6 +91,7 @@ export function writeTask(folder: string, name: NetworkName, form: Form, options
   writeFileSync(join(folder, FILES.task), JSON.stringify(task));
   writeFileSync(join(folder, FILES.images), images);
   writeFileSync(join(folder, FILES.labels), labels);
+  writeFileSync(join(folder, FILES.layers), JSON.stringify(layersOf(model)));
   writeFileSync(join(folder, FILES.weights), Buffer.concat(encodeSafetensors(weights, {})));
 }
 

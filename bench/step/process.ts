@@ -7,12 +7,12 @@ import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { encodeModel, Tensor } from '../../src/onnx/index.js';
 import { createEngine, estimateStepMemory } from '../../src/runtime/index.js';
 import { buildModel } from '../../src/zoo/index.js';
-import { asForm } from '../speed/cases.js';
+import { expanded } from '../speed/cases.js';
 import { forgetPeak, memoryNow, peakMemory } from '../speed/linux.js';
 import { type Seconds, type StepReport, stepTask } from './task.js';
 
-const { network, form, batch, steps, threads } = stepTask.parse(JSON.parse(process.argv[2]));
-const model = asForm(buildModel(network), form);
+const { network, training, batch, steps, threads } = stepTask.parse(JSON.parse(process.argv[2]));
+const model = expanded(buildModel(network), training);
 const preprocess = parsePreprocess(model.metadata.get(PREPROCESS_KEY) ?? '', network);
 const { size } = preprocess;
 if (typeof size !== 'number') throw new Error(`${network} takes no square images`);

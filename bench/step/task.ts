@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { FORMS } from '../speed/cases.js';
+import { TRAININGS } from '../speed/cases.js';
 
 /** What one process measures. */
 export const stepTask = z.object({
   /** Name in the zoo. */
   network: z.string(),
-  form: z.enum(FORMS),
+  training: z.enum(TRAININGS),
   batch: z.int().positive(),
   steps: z.int().positive(),
   threads: z.int().positive(),
