@@ -163,7 +163,8 @@ export function texts(placeholder: string, expected: string): Kind<readonly stri
   return { expected, placeholder, parse: (s) => (s === '' ? undefined : [s]), repeated: true };
 }
 
-function decimal(s: string): number | undefined {
+/** A decimal number, not NaN or infinite. */
+export function decimal(s: string): number | undefined {
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(s)) return undefined;
   const v = Number(s);
   return Number.isFinite(v) ? v : undefined;

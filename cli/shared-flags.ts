@@ -5,9 +5,11 @@ import {
   type OptimOptions,
   REFOCUS_DEFAULTS,
   type RunOptions,
+  startingRate,
 } from '../src/finetune/options.js';
-import { ascending, type FlagsFor, integer, number, oneOf, text, toggle } from './flags.js';
+import { ascending, type FlagsFor, integer, type MaybeFlag, number, oneOf, text, toggle } from './flags.js';
 import { GROUPS } from './groups.js';
+import { parameterGroups, weights } from './setting-kinds.js';
 
 const training = { group: GROUPS.training } as const;
 const data = { group: GROUPS.model } as const;
@@ -32,17 +34,63 @@ export const optimFlags = {
     ...training,
   },
   batch: { kind: integer(1), describe: 'Images per step', default: OPTIM_DEFAULTS.batch, ...training },
-  lr: { kind: number({ above: 0 }), describe: 'Peak learning rate', default: OPTIM_DEFAULTS.lr, ...training },
+  optimizer: {
+    kind: oneOf('sgd', 'adam', 'adamw', 'rmsprop'),
+    describe: 'Rule of the update',
+    default: OPTIM_DEFAULTS.optimizer,
+    ...training,
+  },
   momentum: {
     kind: number({ atLeast: 0, below: 1 }),
-    describe: 'Momentum of SGD',
+    describe: 'Momentum of sgd and rmsprop',
     default: OPTIM_DEFAULTS.momentum,
     ...training,
   },
-  nesterov: { kind: toggle, describe: 'Nesterov momentum', default: OPTIM_DEFAULTS.nesterov, ...training },
+  nesterov: {
+    kind: toggle,
+    describe: 'sgd: Nesterov momentum',
+    default: OPTIM_DEFAULTS.nesterov,
+    ...training,
+  },
+  dampening: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'sgd: the momentum takes in 1 - X of each gradient but the first',
+    default: OPTIM_DEFAULTS.dampening,
+    ...training,
+  },
+  beta1: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'adam, adamw: how much of the average gradient stays in a step',
+    default: OPTIM_DEFAULTS.beta1,
+    ...training,
+  },
+  beta2: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'adam, adamw: how much of the average square stays in a step',
+    default: OPTIM_DEFAULTS.beta2,
+    ...training,
+  },
+  alpha: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'rmsprop: how much of the average square stays in a step',
+    default: OPTIM_DEFAULTS.alpha,
+    ...training,
+  },
+  epsilon: {
+    kind: number({ above: 0 }),
+    describe: 'adam, adamw, rmsprop: what keeps the division by the root of that average finite',
+    default: OPTIM_DEFAULTS.epsilon,
+    ...training,
+  },
+  rmspropStyle: {
+    kind: oneOf('torch', 'tensorflow'),
+    describe: 'rmsprop: epsilon outside the root, or inside it and the rate in the momentum',
+    default: OPTIM_DEFAULTS.rmspropStyle,
+    ...training,
+  },
   weightDecay: {
     kind: number({ atLeast: 0 }),
-    describe: 'Weight decay',
+    describe: 'Weight decay; adamw: apart from the gradient',
     default: OPTIM_DEFAULTS.weightDecay,
     ...training,
   },
@@ -50,6 +98,67 @@ export const optimFlags = {
     kind: toggle,
     describe: 'Weight decay also on BatchNormalization and biases',
     default: OPTIM_DEFAULTS.decayAll,
+    ...training,
+  },
+  group: {
+    kind: parameterGroups,
+    describe:
+      'Settings for the parameters that a glob names: lr=FACTOR, decay=WEIGHT DECAY, frozen; later ones go before earlier ones',
+    default: OPTIM_DEFAULTS.group,
+    ...training,
+  },
+  accumulate: {
+    kind: integer(1),
+    describe: 'Steps whose gradients make one update',
+    default: OPTIM_DEFAULTS.accumulate,
+    ...training,
+  },
+  clipValue: {
+    kind: number({ above: 0 }),
+    describe: 'Largest size of an entry of a gradient',
+    maybe: true,
+    ...training,
+  },
+  clipNorm: {
+    kind: number({ above: 0 }),
+    describe: 'Largest norm of all gradients together',
+    maybe: true,
+    ...training,
+  },
+  ema: {
+    kind: number({ atLeast: 0, below: 1 }),
+    describe: 'Decay of a moving average of the weights, which is then evaluated and saved',
+    maybe: true,
+    ...training,
+  },
+  emaWarmup: {
+    kind: toggle,
+    describe: 'Let that decay grow with the number of updates',
+    default: OPTIM_DEFAULTS.emaWarmup,
+    ...training,
+  },
+  distill: {
+    kind: text('NAME|FILE', 'a zoo name that comes trained, or an ONNX file'),
+    describe: 'A network whose answers are a second target',
+    maybe: true,
+    ...training,
+  },
+  temperature: {
+    kind: number({ above: 0 }),
+    describe: '--distill: both answers are softened by it',
+    default: OPTIM_DEFAULTS.temperature,
+    ...training,
+  },
+  distillWeight: {
+    kind: number({ above: 0, atMost: 1 }),
+    describe: '--distill: share of the second target in the loss',
+    default: OPTIM_DEFAULTS.distillWeight,
+    ...training,
+  },
+  aux: {
+    kind: weights,
+    describe: 'An output that only the training loss judges, and its weight in it',
+    default: OPTIM_DEFAULTS.aux,
     ...training,
   },
   labelSmoothing: {
@@ -100,7 +209,18 @@ export const optimFlags = {
     default: OPTIM_DEFAULTS.dropout,
     ...training,
   },
-} as const satisfies FlagsFor<OptimOptions>;
+} as const satisfies FlagsFor<Omit<OptimOptions, 'lr'>>;
+
+/** Its default depends on the optimizer and the command: {@link startingRate}. */
+export function rateFlag(command: 'train' | 'refocus'): MaybeFlag<number> {
+  const [sgd, others] = [startingRate('sgd', command), startingRate('adam', command)];
+  return {
+    kind: number({ above: 0 }),
+    describe: `Peak learning rate [default: ${sgd} with sgd, else ${others}]`,
+    maybe: true,
+    ...training,
+  };
+}
 
 export const dataFlags = {
   data: {

@@ -1,10 +1,10 @@
-import { REFOCUS_DEFAULTS, type RefocusOptions } from '../../src/finetune/options.js';
+import { REFOCUS_DEFAULTS, type RefocusOptions, startingRate } from '../../src/finetune/options.js';
 import { command } from '../command.js';
 import { autoOr, type FlagsFor, integer, number, oneOf, text, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { methodFlags } from '../method-flags.js';
 import { recordedRun, runFolder } from '../run-folder.js';
-import { dataFlags, optimFlags, outFolder, runFlags } from '../shared-flags.js';
+import { dataFlags, optimFlags, outFolder, rateFlag, runFlags } from '../shared-flags.js';
 
 const method = { group: GROUPS.method } as const;
 
@@ -16,8 +16,8 @@ const flags = {
     group: GROUPS.model,
   },
   ...dataFlags,
+  lr: rateFlag('refocus'),
   ...optimFlags,
-  lr: { ...optimFlags.lr, default: REFOCUS_DEFAULTS.lr },
   warmupEpochs: { ...optimFlags.warmupEpochs, default: REFOCUS_DEFAULTS.warmupEpochs },
   ...runFlags,
   out: outFolder,
@@ -55,7 +55,9 @@ const flags = {
     default: REFOCUS_DEFAULTS.tolerance,
     ...method,
   },
-} as const satisfies FlagsFor<Omit<RefocusOptions, 'out'> & { readonly out?: string }>;
+} as const satisfies FlagsFor<
+  Omit<RefocusOptions, 'out' | 'lr'> & { readonly out?: string; readonly lr?: number }
+>;
 
 export const refocus = command({
   name: 'refocus',
@@ -80,6 +82,7 @@ export const refocus = command({
   run: async (args, context) => {
     const options: RefocusOptions = {
       ...args,
+      lr: args.lr ?? startingRate(args.optimizer, 'refocus'),
       out: args.out ?? runFolder('refocus', args.model, args.resume),
     };
     const { runRefocus } = await import('../../src/finetune/refocus.js');

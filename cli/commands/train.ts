@@ -1,9 +1,9 @@
-import type { TrainOptions } from '../../src/finetune/options.js';
+import { startingRate, type TrainOptions } from '../../src/finetune/options.js';
 import { command } from '../command.js';
 import { type FlagsFor, integer, number, oneOf, text } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { recordedRun, runFolder } from '../run-folder.js';
-import { dataFlags, optimFlags, outFolder, runFlags } from '../shared-flags.js';
+import { dataFlags, optimFlags, outFolder, rateFlag, runFlags } from '../shared-flags.js';
 
 const flags = {
   model: {
@@ -37,10 +37,13 @@ const flags = {
     group: GROUPS.model,
   },
   ...dataFlags,
+  lr: rateFlag('train'),
   ...optimFlags,
   ...runFlags,
   out: outFolder,
-} as const satisfies FlagsFor<Omit<TrainOptions, 'out'> & { readonly out?: string }>;
+} as const satisfies FlagsFor<
+  Omit<TrainOptions, 'out' | 'lr'> & { readonly out?: string; readonly lr?: number }
+>;
 
 export const train = command({
   name: 'train',
@@ -53,7 +56,11 @@ export const train = command({
   ],
   notes: ['The run folder holds the trained model, checkpoint/, metrics.jsonl and report.json.'],
   run: async (args, context) => {
-    const options: TrainOptions = { ...args, out: args.out ?? runFolder('train', args.model, args.resume) };
+    const options: TrainOptions = {
+      ...args,
+      lr: args.lr ?? startingRate(args.optimizer, 'train'),
+      out: args.out ?? runFolder('train', args.model, args.resume),
+    };
     const { runTrain } = await import('../../src/finetune/train.js');
     const listener = await recordedRun(options.out, context);
     const report = await runTrain(options, listener, context.signal);

@@ -1,3 +1,5 @@
+import type { ParameterGroup } from './run/groups.js';
+
 /** Options of a training run, with the defaults that the command line and the library share. */
 export interface OptimOptions {
   readonly epochs: number;
@@ -5,12 +7,46 @@ export interface OptimOptions {
   readonly batch: number;
   /** Peak learning rate. */
   readonly lr: number;
+  readonly optimizer: 'sgd' | 'adam' | 'adamw' | 'rmsprop';
+  /** sgd and rmsprop. */
   readonly momentum: number;
+  /** sgd. */
   readonly nesterov: boolean;
+  /** sgd: the momentum takes in 1 − dampening of each gradient but the first. */
+  readonly dampening: number;
+  /** adam, adamw: how much of the averages of gradients and of their squares stays in a step. */
+  readonly beta1: number;
+  readonly beta2: number;
+  /** rmsprop: how much of the average of squares stays in a step. */
+  readonly alpha: number;
+  /** adam, adamw, rmsprop: what keeps the division by the root of the average of squares finite. */
+  readonly epsilon: number;
+  /** rmsprop: epsilon outside the root, as PyTorch, or inside it, with the rate in the momentum, as TensorFlow 1. */
+  readonly rmspropStyle: 'torch' | 'tensorflow';
+  /** adamw: apart from the gradient; the others: as a part of it. */
   readonly weightDecay: number;
   /** Weight decay also on BatchNormalization scale and bias and on conv/FC biases. */
   readonly decayAll: boolean;
+  /** Settings of the parameters that a pattern names; later ones go before earlier ones. */
+  readonly group: readonly ParameterGroup[];
+  /** Steps whose gradients make one update: their mean is used. BatchNormalization sees one step at a time. */
+  readonly accumulate: number;
+  /** Largest size of an entry of a gradient. */
+  readonly clipValue?: number;
+  /** Largest global norm of the gradients, after `clipValue`. */
+  readonly clipNorm?: number;
+  /** Decay of a moving average of the weights, which is then what is evaluated and saved. */
+  readonly ema?: number;
+  /** The decay of the average grows with the number of updates t as 1 − t^(−2/3), up to `ema`. */
+  readonly emaWarmup: boolean;
   readonly labelSmoothing: number;
+  /** Another network, whose answers are a second target: a zoo name with a built-in checkpoint, or an ONNX file. */
+  readonly distill?: string;
+  readonly temperature: number;
+  /** Share of the second target in the loss. */
+  readonly distillWeight: number;
+  /** Outputs that only the training loss judges, with their weights in it. */
+  readonly aux: readonly AuxiliaryWeight[];
   readonly schedule: 'cosine' | 'step' | 'multistep' | 'constant';
   /** Linear warm-up, epochs (may be a fraction). */
   readonly warmupEpochs: number;
@@ -22,6 +58,12 @@ export interface OptimOptions {
   readonly bn: 'train' | 'frozen';
   /** Dropout and stochastic depth: as in training, or not at all. */
   readonly dropout: 'train' | 'off';
+}
+
+/** An output of the network beside the one that is evaluated. */
+export interface AuxiliaryWeight {
+  readonly name: string;
+  readonly weight: number;
 }
 
 export interface DataOptions {
@@ -96,10 +138,23 @@ export const OPTIM_DEFAULTS: OptimOptions = {
   epochs: 3,
   batch: 64,
   lr: 0.05,
+  optimizer: 'sgd',
   momentum: 0.9,
   nesterov: false,
+  dampening: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  alpha: 0.9,
+  epsilon: 1e-8,
+  rmspropStyle: 'torch',
   weightDecay: 4e-5,
   decayAll: false,
+  group: [],
+  accumulate: 1,
+  emaWarmup: false,
+  temperature: 4,
+  distillWeight: 0.5,
+  aux: [],
   labelSmoothing: 0,
   schedule: 'cosine',
   warmupEpochs: 0,
@@ -109,6 +164,15 @@ export const OPTIM_DEFAULTS: OptimOptions = {
   bn: 'train',
   dropout: 'train',
 };
+
+/**
+ * A learning rate to start from where none is given. Adam's and RMSprop's steps have the size of the rate whatever the
+ * gradient, so theirs is much smaller; refocusing tunes a trained checkpoint, so its is a fifth.
+ */
+export function startingRate(optimizer: OptimOptions['optimizer'], command: 'train' | 'refocus'): number {
+  if (optimizer === 'sgd') return command === 'train' ? OPTIM_DEFAULTS.lr : REFOCUS_DEFAULTS.lr;
+  return command === 'train' ? 0.001 : 0.0002;
+}
 
 export const DATA_DEFAULTS: DataOptions = { augment: 'auto', strict: false, workers: 1 };
 

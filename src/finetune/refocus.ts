@@ -12,6 +12,7 @@ import { checkOptions } from './run/check-options.js';
 import { deployed } from './run/deployed.js';
 import { checkFrozen, checkWritten } from './run/frozen.js';
 import { checkKernels } from './run/gram-weights.js';
+import { checkGroups } from './run/groups.js';
 import { mapRates } from './run/map-rates.js';
 import { type RefocusOutcome, refocusReport } from './run/refocus-report.js';
 import { type ResolvedModel, resolveModel, resolvePreprocess } from './run/resolve.js';
@@ -75,20 +76,21 @@ async function refocusWith(
   await saveModel(baseline, files.baseline);
   const before = await bench.evaluate({ baseline });
   const base = await restoreFoldedNorms(baseline, bench);
+  const { model: form, refused, form: structure } = expand(base, options);
+  checkGroups(options.group, [base, form]);
 
   const control = options.control
     ? deployed((await bench.train('control', base, options.epochs)).model)
     : undefined;
   if (control) await saveModel(control, files.control);
 
-  const { model: form, refused, form: structure } = expand(base, options);
   for (const r of refused)
     listener({
       type: 'log',
       level: 'warning',
       message: `${r.node} trains as a plain convolution: ${r.reason}`,
     });
-  const rates = mapRates(structure, options.mapLr);
+  const rates = mapRates(structure, options.mapLr, options.optimizer);
   const trained = await bench.train('refocus', form, options.epochs, {
     lrFactors: rates,
     form: options.form,

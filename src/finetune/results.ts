@@ -1,4 +1,5 @@
 import type { StepMemory } from '../runtime/index.js';
+import type { GroupSummary } from './run/groups.js';
 
 /** Accuracy of a model on an evaluation set; fractions, not per cent. */
 export interface Evaluation {
@@ -46,6 +47,7 @@ export interface RefocusReport {
   readonly method: string;
   readonly init: string;
   readonly mapKernel: number;
+  readonly optimizer: string;
   /** Factors on the learning rate of the maps: as asked for, and the least and the most of all layers. */
   readonly mapLr: { readonly choice: 'auto' | number; readonly least: number; readonly most: number };
   /** How the maps were trained: as asked for, and the number of layers in each form. */
@@ -62,6 +64,8 @@ export interface RefocusReport {
   readonly versions: Readonly<Record<string, string>>;
   readonly preprocess: unknown;
   readonly options: unknown;
+  /** What `--group` took hold of in the training form. */
+  readonly groups: readonly GroupSummary[];
   readonly results: {
     readonly baseline: Evaluation;
     readonly control: Evaluation | null;

@@ -11,6 +11,7 @@ import type { TrainOptions } from './options.js';
 import type { DataSummary, Evaluation } from './results.js';
 import { checkOptions } from './run/check-options.js';
 import { deployed } from './run/deployed.js';
+import { checkGroups, type GroupSummary } from './run/groups.js';
 import { loadChecked, resolvePreprocess } from './run/resolve.js';
 import { restoreFoldedNorms } from './run/restore.js';
 import { inRunFolder } from './run/session.js';
@@ -26,6 +27,8 @@ export interface TrainReport {
   readonly engine: string;
   readonly lowering: string;
   readonly results: { readonly trained: Evaluation };
+  /** What `--group` took hold of. */
+  readonly groups: readonly GroupSummary[];
   readonly stepMilliseconds: { readonly median: number; readonly count: number };
   /** What a step was expected to need, before the first one ran. */
   readonly stepMemory: StepMemory;
@@ -53,6 +56,7 @@ export async function runTrain(
 async function trainWith(bench: Workbench, model: Model, options: TrainOptions): Promise<TrainReport> {
   const { engine, preprocess } = bench.init;
   const base = await restoreFoldedNorms(model, bench);
+  checkGroups(options.group, [base]);
   const trained = await bench.train('train', base, options.epochs);
   const result = deployed(trained.model);
   result.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
@@ -69,6 +73,7 @@ async function trainWith(bench: Workbench, model: Model, options: TrainOptions):
     engine: engine.name,
     lowering: trained.step.lowering,
     results: { trained: accuracy },
+    groups: trained.groups,
     stepMilliseconds: { median: median(trained.milliseconds), count: trained.milliseconds.length },
     stepMemory: trained.memory,
     files: { trained: path },

@@ -27,6 +27,7 @@ export {
   type TrainingForm,
 } from './form.js';
 export { type FuseOptions, type FuseResult, fuse } from './fuse.js';
+export { globMatcher } from './glob.js';
 export { tensorSha256 } from './hash.js';
 export { type Logits, logitsOf } from './logits.js';
 export { isMethod, METHODS } from './methods/index.js';

@@ -1,6 +1,7 @@
 import { memoryText } from '../base/bytes.js';
 import type { Evaluation, RefocusReport } from '../finetune/results.js';
 import { count, NONE, percent, short, small } from './format.js';
+import { groupLines } from './groups-text.js';
 import { renderTable, type Table, type TableFormat } from './table.js';
 
 /** Accuracy of the four models of a run, as rows. */
@@ -50,9 +51,10 @@ function formOf({ form: { gram, explicit } }: RefocusReport): string {
   return explicit === 0 ? 'Gram form' : `Gram form in ${gram} of ${gram + explicit} layers`;
 }
 
-function rates({ mapLr }: RefocusReport): string {
+function rates({ mapLr, optimizer }: RefocusReport): string {
   if (mapLr.choice !== 'auto') return `${mapLr.choice}`;
-  return `1 ÷ gain of each layer (${small(mapLr.least)} to ${small(mapLr.most)})`;
+  const fit = optimizer === 'sgd' ? '1 ÷ gain of' : 'fitted to';
+  return `${fit} each layer (${small(mapLr.least)} to ${small(mapLr.most)})`;
 }
 
 /** The facts beside the accuracies: equivalence, sizes, speed, frozen weights, files. */
@@ -71,6 +73,7 @@ function facts(report: RefocusReport): Table {
       'fused = training form',
       `${verify.equivalent ? 'yes' : 'NO'}: largest relative difference ${small(verify.maxRelative)}${agreement}, ${count(verify.samples)} samples`,
     ],
+    ...groupLines(report.groups).map((line): [string, string] => ['group', line]),
     ['maps', `${mapKernel(report)}, ${formOf(report)}, learning rate × ${rates(report)}`],
     [
       'parameters',

@@ -10,7 +10,7 @@ describe('rates of maps', () => {
   const trained = new Set(trainables(model).trainable.map((v) => v.name));
 
   test('one for every map, by the name that training knows', () => {
-    const rates = mapRates(form, REFOCUS_DEFAULTS.mapLr);
+    const rates = mapRates(form, REFOCUS_DEFAULTS.mapLr, 'sgd');
     expect([...rates.keys()]).toEqual(form.layers.map((l) => l.map.name));
     for (const name of rates.keys()) expect(trained.has(name), name).toBe(true);
     for (const rate of rates.values()) {
@@ -21,7 +21,7 @@ describe('rates of maps', () => {
   });
 
   test('a number is the rate of all', () => {
-    expect(new Set(mapRates(form, 0.25).values())).toEqual(new Set([0.25]));
+    expect(new Set(mapRates(form, 0.25, 'sgd').values())).toEqual(new Set([0.25]));
   });
 });
 

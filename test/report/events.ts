@@ -41,6 +41,8 @@ export const report: RefocusReport = {
   method: 'refconv',
   init: 'zero',
   mapKernel: 3,
+  optimizer: 'sgd',
+  groups: [],
   mapLr: { choice: 'auto', least: 0.02, most: 1 },
   form: { choice: 'auto', gram: 17, explicit: 1 },
   seed: 7,

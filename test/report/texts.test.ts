@@ -81,6 +81,7 @@ test('trainText: accuracy, data, engine, step, file', () => {
     engine: 'onnxruntime-node 1.30.0 (cpu)',
     lowering: 'portable',
     results: { trained: result },
+    groups: [{ pattern: '*.bias', lr: 2, decay: 0, tensors: 3, values: 1234 }],
     stepMilliseconds: { median: 123.4, count: 40 },
     stepMemory: { total: 2040109465, state: 1, activations: 1, constants: 1, inputs: 1, session: 1 },
     files: { trained: 'runs/t/trained.onnx' },
@@ -89,6 +90,7 @@ test('trainText: accuracy, data, engine, step, file', () => {
     "resnet20, 2 epochs: top-1 91.25 %, top-5 99.70 %, loss 0.2841 (1000 images)
     data    a → b, its own test files
     engine  onnxruntime-node 1.30.0 (cpu), portable lowering, seed 3
+    group   *.bias: learning rate × 2, weight decay 0 (3 tensors, 1.23 k values)
     step    0.123 s median of 40, about 1.9 GiB of memory
     file    runs/t/trained.onnx"
   `);

@@ -20,6 +20,8 @@ export interface EvaluatorOptions {
   /** C, H, W. */
   readonly image: readonly number[];
   readonly preprocess: Preprocess;
+  /** Names of outputs that are not judged. */
+  readonly auxiliary?: readonly string[];
 }
 
 /**
@@ -30,7 +32,10 @@ export async function createEvaluator(source: Model, options: EvaluatorOptions):
   const { engine, batch, image } = options;
   const copy = cloneModel(source);
   toInferenceMode(copy);
-  mainOutput(copy);
+  const judged = mainOutput(copy, options.auxiliary);
+  const aside = copy.graph.outputs.filter((v) => v !== judged);
+  for (const v of aside) copy.graph.removeOutput(v);
+  if (aside.length > 0) eliminateDeadNodes(copy.graph);
   const input = onlyInput(copy);
   const { model } = await specialize(copy, {
     inputShapes: new Map([[input.name, [batch, ...image]]]),

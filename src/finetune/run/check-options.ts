@@ -1,5 +1,6 @@
 import { UsageError } from '../../base/errors.js';
-import type { OptimOptions, RefocusOptions, RunOptions } from '../options.js';
+import type { AuxiliaryWeight, OptimOptions, RefocusOptions, RunOptions } from '../options.js';
+import type { ParameterGroup } from './groups.js';
 
 type Checked = OptimOptions &
   RunOptions &
@@ -19,6 +20,7 @@ const above = (least: number): Rule => ({
   expected: `a number above ${least}`,
 });
 const fraction: Rule = { holds: (v) => v >= 0 && v < 1, expected: 'a number from 0 to below 1' };
+const share: Rule = { holds: (v) => v > 0 && v <= 1, expected: 'a number above 0, at most 1' };
 const whole = (least: number): Rule => ({
   holds: (v) => Number.isSafeInteger(v) && v >= least,
   expected: `a whole number of at least ${least}`,
@@ -30,8 +32,19 @@ const RULES = {
   batch: whole(1),
   lr: above(0),
   momentum: fraction,
+  dampening: fraction,
+  beta1: fraction,
+  beta2: fraction,
+  alpha: fraction,
+  epsilon: above(0),
   weightDecay: atLeast(0),
+  accumulate: whole(1),
+  clipValue: above(0),
+  clipNorm: above(0),
+  ema: fraction,
   labelSmoothing: fraction,
+  temperature: above(0),
+  distillWeight: share,
   warmupEpochs: atLeast(0),
   stepEpochs: whole(1),
   gamma: above(0),
@@ -50,12 +63,68 @@ export function checkOptions(options: Checked): void {
     if (value !== undefined && value !== 'auto' && !holds(value))
       throw new UsageError({ problem: `--${kebab(name)}`, expected, found: `${value}` });
   }
-  if (options.nesterov && options.momentum === 0)
+  checkOptimizer(options);
+  checkGroupSettings(options.group);
+  checkAuxiliary(options.aux);
+  if (options.emaWarmup && options.ema === undefined)
     throw new UsageError({
-      problem: '--nesterov looks ahead along the momentum, and there is none',
-      expected: '--momentum above 0',
-      found: '0',
+      problem: '--ema-warmup grows the decay of an average, and there is none',
+      expected: '--ema D',
     });
+}
+
+function checkOptimizer({ optimizer, momentum, nesterov, dampening }: OptimOptions): void {
+  for (const [flag, given] of [
+    ['--nesterov', nesterov],
+    ['--dampening', dampening > 0],
+  ] as const) {
+    if (!given) continue;
+    if (optimizer !== 'sgd')
+      throw new UsageError({ problem: `${flag} is for sgd`, found: `--optimizer ${optimizer}` });
+    if (momentum === 0)
+      throw new UsageError({
+        problem: `${flag} changes the momentum, and there is none`,
+        expected: '--momentum above 0',
+        found: '0',
+      });
+  }
+  if (nesterov && dampening > 0)
+    throw new UsageError({
+      problem: '--nesterov is defined without dampening',
+      expected: '--dampening 0',
+      found: `${dampening}`,
+    });
+}
+
+function checkGroupSettings(groups: readonly ParameterGroup[]): void {
+  for (const { pattern, lr, decay, frozen } of groups) {
+    if (lr === undefined && decay === undefined && !frozen)
+      throw new UsageError({
+        problem: `--group '${pattern}' sets nothing`,
+        expected: 'lr=F, decay=W or frozen',
+      });
+    for (const [name, value, rule] of [
+      ['lr', lr, above(0)],
+      ['decay', decay, atLeast(0)],
+    ] as const)
+      if (value !== undefined && !rule.holds(value))
+        throw new UsageError({
+          problem: `--group '${pattern}': ${name}`,
+          expected: rule.expected,
+          found: `${value}`,
+          ...(name === 'lr' && value === 0 ? { hint: 'frozen keeps a parameter as it is' } : {}),
+        });
+  }
+}
+
+function checkAuxiliary(outputs: readonly AuxiliaryWeight[]): void {
+  const seen = new Set<string>();
+  for (const { name, weight } of outputs) {
+    if (!above(0).holds(weight))
+      throw new UsageError({ problem: `--aux '${name}'`, expected: above(0).expected, found: `${weight}` });
+    if (seen.has(name)) throw new UsageError({ problem: `--aux names '${name}' twice` });
+    seen.add(name);
+  }
 }
 
 function isRuled(name: string): name is keyof typeof RULES {

@@ -16,6 +16,8 @@ export interface EvaluateSetOptions {
   readonly batch: number;
   readonly strict: boolean;
   readonly workers: number;
+  /** Names of outputs that are not judged, where a model has them. */
+  readonly auxiliary?: readonly string[];
   readonly listener: Listener;
   readonly signal?: AbortSignal;
 }
@@ -89,8 +91,8 @@ export async function evaluateSet<Name extends string>(
 
 async function evaluatorFor(model: Model, loader: Loader, options: EvaluateSetOptions): Promise<Evaluator> {
   const [batch, ...image] = loader.shape;
-  const { engine, preprocess, set } = options;
-  const evaluator = await createEvaluator(model, { engine, batch, image, preprocess });
+  const { engine, preprocess, set, auxiliary = [] } = options;
+  const evaluator = await createEvaluator(model, { engine, batch, image, preprocess, auxiliary });
   try {
     checkClasses(set, evaluator.classes, preprocess);
   } catch (error) {

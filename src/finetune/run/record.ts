@@ -7,8 +7,8 @@ import type { RunRecord } from './folder.js';
 
 /**
  * Options that may differ between a run and its resumption without changing a result. `strict` is one: a run that
- * stopped at a corrupt image saw none before it. `preprocess` may name a file, so its content is recorded. `form` says how
- * the same kernels are computed; a run that changes it goes on from converted state, and rounds otherwise.
+ * stopped at a corrupt image saw none before it. `preprocess` and `distill` may name files, so their content is recorded.
+ * `form` says how the same kernels are computed; a run that changes it goes on from converted state, and rounds otherwise.
  */
 const FREE = new Set([
   'resume',
@@ -18,6 +18,7 @@ const FREE = new Set([
   'checkpointEvery',
   'preprocess',
   'threads',
+  'distill',
   'form',
   'memoryCheck',
 ]);
@@ -28,6 +29,8 @@ export interface Recorded {
   readonly model: Model;
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
+  /** What `distill` names. */
+  readonly teacher: Model | undefined;
   /** In use, given or not: sums may round differently between thread counts. */
   readonly threads: number;
 }
@@ -39,6 +42,7 @@ export async function runRecord({
   model,
   sets,
   preprocess,
+  teacher,
   threads,
 }: Recorded): Promise<RunRecord> {
   const kept = Object.entries(options).filter(([k, v]) => !FREE.has(k) && v !== undefined);
@@ -46,10 +50,15 @@ export async function runRecord({
     command,
     options: { ...Object.fromEntries(kept), threads },
     preprocess,
-    modelSha256: createHash('sha256').update(encodeModel(model)).digest('hex'),
+    modelSha256: modelSha256(model),
+    ...(teacher && { teacherSha256: modelSha256(teacher) }),
     trainSha256: await sets.train.fingerprint(),
     evalSha256: await sets.eval.fingerprint(),
   };
+}
+
+function modelSha256(model: Model): string {
+  return createHash('sha256').update(encodeModel(model)).digest('hex');
 }
 
 /** One hash over named hashes, in the order of the names. */

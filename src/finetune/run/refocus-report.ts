@@ -49,6 +49,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     method,
     init,
     mapKernel,
+    optimizer: options.optimizer,
     mapLr: {
       choice: options.mapLr,
       least: Math.min(...outcome.rates.values()),
@@ -63,6 +64,7 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     versions: versions(engine.name),
     preprocess,
     options: { ...options },
+    groups: trained.groups,
     results: {
       baseline: outcome.baseline,
       control: verified.control,

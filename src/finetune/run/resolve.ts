@@ -29,16 +29,17 @@ export interface ResolvedModel {
 
 /**
  * An ONNX file, or the built-in checkpoint of a zoo name.
+ * @param flag that named it, for messages
  * @throws UsageError for a name that is neither; InputError for a file that cannot be read
  */
-export async function resolveModel(name: string): Promise<ResolvedModel> {
+export async function resolveModel(name: string, flag = '--model'): Promise<ResolvedModel> {
   const known = ZOO.some((e) => e.name === plainName(name));
   if (known && !existsSync(name)) {
     const builtin = builtinCheckpoint(name);
     if (!builtin)
       throw new UsageError({
-        problem: `${name} has no built-in checkpoint, and a random base must not be refocused`,
-        hint: `train one: reparam train --model ${name} --data …, or give --baseline-epochs N, or an ONNX file`,
+        problem: `${name} has no built-in checkpoint, and a random ${flag === '--model' ? 'base must not be refocused' : 'network teaches nothing'}`,
+        hint: `train one: reparam train --model ${name} --data …, or give ${flag === '--model' ? '--baseline-epochs N, or ' : ''}an ONNX file`,
       });
     const model = await loadChecked(builtin.path);
     return { model, title: plainName(name), dataset: builtin.dataset, command: builtin.command };
@@ -47,7 +48,7 @@ export async function resolveModel(name: string): Promise<ResolvedModel> {
     const names = ZOO.map((e) => e.name);
     const hint = didYouMean(name, names);
     throw new UsageError({
-      problem: `--model ${name} is no file and no network of the zoo`,
+      problem: `${flag} ${name} is no file and no network of the zoo`,
       expected: `a path to an ONNX file, or one of ${names.join(', ')}`,
       ...(hint === undefined ? {} : { hint }),
     });

@@ -10,6 +10,7 @@ import { checkImages } from './check-images.js';
 import { engineOf } from './engine.js';
 import { openRunFolder } from './folder.js';
 import { runRecord } from './record.js';
+import { loadTeacher } from './teacher.js';
 import { type RefocusingOptions, Workbench } from './workbench.js';
 
 export interface RunInit {
@@ -35,13 +36,22 @@ export async function inRunFolder<Report>(
   work: (bench: Workbench) => Promise<Report>,
 ): Promise<Report> {
   await checkImages(sets.eval, preprocess);
+  const teacher = options.distill === undefined ? undefined : await loadTeacher(options.distill, preprocess);
   const engine = await createEngine(engineOf(options));
   try {
-    const bench = new Workbench({ engine, sets, preprocess, options, listener, signal });
+    const bench = new Workbench({ engine, sets, preprocess, teacher, options, listener, signal });
     try {
       for (const each of trained) await bench.check(each.model, each.refocusing);
       const { threads } = engine;
-      const record = await runRecord({ command, options: { ...options }, model, sets, preprocess, threads });
+      const record = await runRecord({
+        command,
+        options: { ...options },
+        model,
+        sets,
+        preprocess,
+        teacher: teacher?.model,
+        threads,
+      });
       bench.begin(await openRunFolder(options.out, record, options.resume));
       const report = await work(bench);
       await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);

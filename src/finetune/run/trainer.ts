@@ -7,7 +7,7 @@ import type { Listener, Phase } from '../events.js';
 import type { OptimOptions } from '../options.js';
 import { learningRate } from '../schedule.js';
 import type { TrainStep } from '../step/build.js';
-import { fromState, isWeight } from '../step/state.js';
+import { fromState, modelState } from '../step/state.js';
 import { type Checkpoint, saveCheckpoint } from './checkpoint.js';
 import { explicitWeights, type TrainedWeights } from './gram-weights.js';
 import type { Start } from './starts.js';
@@ -95,9 +95,9 @@ export async function trainPhase(init: TrainPhase): Promise<TrainedPhase> {
     const state = await session.readState();
     progress.requireFinite(state);
     const trained = new Map<string, Tensor>();
-    for (const s of step.state) {
+    for (const s of modelState(step.state)) {
       const tensor = state.get(s.input);
-      if (tensor && isWeight(s)) trained.set(s.name, fromState(s, tensor));
+      if (tensor) trained.set(s.name, fromState(s, tensor));
     }
     return {
       ...explicitWeights(step.gram, trained),
@@ -181,7 +181,7 @@ class Progress {
     const { phase, options } = this.init;
     return new CheckFailedError({
       problem: `${phase}: ${what} at step ${this.done} of ${this.steps}`,
-      hint: `lower --lr (now ${options.lr}), or add --warmup-epochs; the last checkpoint is kept`,
+      hint: `lower --lr (now ${options.lr}), or add --warmup-epochs or --clip-norm; the last checkpoint is kept`,
     });
   }
 

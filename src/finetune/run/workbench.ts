@@ -10,9 +10,11 @@ import type { DataSummary, Evaluation } from '../results.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../step/build.js';
 import { normalize } from '../step/input.js';
 import { onlyInput, prepareTraining } from '../step/prepare.js';
+import { prepareTeacher, type TeacherModel } from '../step/teacher.js';
 import { checkMemory } from './check-memory.js';
 import { type BatchOutputs, evaluateSet } from './evaluate-set.js';
 import { withKernels } from './gram-weights.js';
+import { type GroupSummary, groupParameters } from './groups.js';
 import { checkClasses, chooseAugment } from './resolve.js';
 import { openPhase } from './resume.js';
 import { stepOptions } from './step-options.js';
@@ -23,6 +25,8 @@ export interface WorkbenchInit {
   readonly engine: Engine;
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
+  /** The network that `options.distill` names. */
+  readonly teacher: TeacherModel | undefined;
   readonly options: OptimOptions & DataOptions & RunOptions;
   readonly listener: Listener;
   readonly signal: AbortSignal | undefined;
@@ -40,6 +44,8 @@ export interface TrainedModel extends TrainedPhase {
   readonly step: TrainStep;
   /** What a step was expected to need. */
   readonly memory: StepMemory;
+  /** What the run's groups took hold of. */
+  readonly groups: readonly GroupSummary[];
 }
 
 /** Trains and evaluates models on one pair of data sets, with one set of options. */
@@ -91,13 +97,22 @@ export class Workbench {
     { lrFactors, form }: RefocusingOptions = {},
     batch = this.batch,
   ): Promise<TrainStep> {
-    const { engine, options, preprocess, sets } = this.init;
-    const prepared = await prepareTraining(model, { batch, image: this.image, engine });
+    const { engine, options, preprocess, sets, teacher } = this.init;
+    const fixed = { batch, image: this.image, engine };
+    const grouped = groupParameters(model, options.group, lrFactors ?? new Map());
+    const prepared = await prepareTraining(model, {
+      ...fixed,
+      auxiliary: new Map(options.aux.map(({ name, weight }) => [name, weight])),
+      freeze: grouped.frozen,
+    });
     checkClasses(sets.train, prepared.classes, preprocess);
+    const { temperature, distillWeight: weight } = options;
     return buildTrainStep(prepared, {
       ...stepOptions(options),
       preprocess,
-      ...(lrFactors && { lrFactors }),
+      lrFactors: grouped.lrFactors,
+      decays: grouped.decays,
+      ...(teacher && { distill: { teacher: await prepareTeacher(teacher, fixed), temperature, weight } }),
       ...(form && { form }),
     });
   }
@@ -161,7 +176,9 @@ export class Workbench {
     });
     for (const s of trained.skipped) this.skipped.add(s);
     const result = withWeights(model, trained.weights);
-    return { ...trained, step, memory, model: result, asTrained: withKernels(result, trained.kernels) };
+    const { groups } = groupParameters(model, options.group, new Map());
+    const asTrained = withKernels(result, trained.kernels);
+    return { ...trained, step, memory, groups, model: result, asTrained };
   }
 
   /** Evaluates models in one pass over the evaluation set. */
@@ -180,6 +197,7 @@ export class Workbench {
         batch,
         strict,
         workers,
+        auxiliary: options.aux.map((o) => o.name),
         listener: (event) => {
           if (event.type === 'skipped') this.skipped.add(event.file);
           listener(event);

@@ -1,4 +1,3 @@
-import type { Preprocess } from '../../base/preprocess.js';
 import {
   eliminateDeadNodes,
   type Graph,
@@ -33,8 +32,6 @@ export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
   readonly lowering?: Lowering;
   /** How the maps of a training form are trained. Default: auto. */
   readonly form?: FormChoice;
-  /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
-  readonly preprocess?: Preprocess;
   /**
    * Also outputs the logits and the gradient of every parameter and of a float input, before they are accumulated and
    * clipped; for tests.
@@ -80,9 +77,10 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const { model, batch } = prepared;
   const { graph } = model;
   const b = new GraphBuilder(graph, model.opset, { infer: inferStatic });
-  const { image, network } = options.preprocess
+  const picture = options.preprocess
     ? pixelInput(b, prepared.input, staticShape(prepared.input), options.preprocess)
     : { image: prepared.input, network: prepared.input };
+  const { image } = picture;
   const forms = chooseForms(prepared.refocused, options.form ?? 'auto', nonlinear(options));
   const gram = refocusKernels(b, forms);
   const parameters = prepared.parameters.flatMap(
@@ -92,7 +90,7 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
   const seed = seedRandomNodes(b, judged, options.dropout ?? 'train');
   const statistics = options.bn === 'train' ? trainBatchNorm(b) : [];
   const share = 1 / (options.accumulate ?? 1);
-  const { label, loss, correct, seeds } = objective(b, { ...prepared, input: network }, options, share);
+  const { label, loss, correct, seeds } = objective(b, prepared, picture, options, share);
   const lr = graph.addInput(graph.uniqueName('lr'), tensorType('float32', []));
 
   const probedInput = options.probes && !options.preprocess ? image : undefined;

@@ -1,9 +1,9 @@
 import type { Preprocess } from '../../base/preprocess.js';
 import { type GraphBuilder, Tensor, tensorType, type Value } from '../../onnx/index.js';
 
-/** A network input that is made from pixels in the graph. */
+/** A network input, and the graph input that it is made from: itself, or pixels. */
 export interface PixelInput {
-  /** The graph input, uint8 [N,C,H,W]. */
+  /** uint8 or float [N,C,H,W]. */
   readonly image: Value;
   /** What the network reads, float [N,C,H,W]. */
   readonly network: Value;
@@ -43,6 +43,12 @@ export function normalizedPixels(
     const pixels = b.op('Cast', [image], { to: 1 });
     return b.op('Add', [b.op('Mul', [pixels, b.f32(factor, dims)]), b.f32(shift, dims)]);
   });
+}
+
+/** Whether two preprocessings make the same of the same pixels (not: of the same image). */
+export function normalizeAlike(a: Preprocess, b: Preprocess): boolean {
+  const of = (p: Preprocess): string => JSON.stringify([p.scale, p.mean, p.std]);
+  return of(a) === of(b);
 }
 
 /** Pixels as the network's float input [N,C,H,W], as the graph of {@link pixelInput} makes them. */

@@ -1,8 +1,10 @@
 import { UnsupportedError } from '../../base/errors.js';
+import type { Preprocess } from '../../base/preprocess.js';
 import type { GraphBuilder, Value } from '../../onnx/index.js';
 import { distillation } from '../losses/distillation.js';
 import type { LossNodes } from '../losses/loss.js';
 import { type LossOptions, lossOf } from '../losses/table.js';
+import { normalizeAlike, normalizedPixels, type PixelInput } from './input.js';
 import type { Prepared } from './prepare.js';
 import { joinTeacher, type Teacher } from './teacher.js';
 
@@ -16,6 +18,8 @@ export interface DistillOptions {
 
 export interface ObjectiveOptions {
   readonly loss: LossOptions;
+  /** Pixels come as uint8 and are normalized in the graph; undefined: the network's own float input. */
+  readonly preprocess?: Preprocess;
   /** A second loss: the distance to another network's answers. */
   readonly distill?: DistillOptions;
 }
@@ -33,12 +37,14 @@ export interface Objective {
 /**
  * Puts the label input and the loss at the end of the forward graph:
  *   (1 − w)·loss(output, label) + w·distillation(output, teacher) + Σ weight·loss(auxiliary output, label).
+ * @param picture the step's image, which a teacher reads too
  * @param scale factor on the gradients; the loss is given as it is
  */
 export function objective(
   b: GraphBuilder,
   prepared: Prepared,
-  { loss: options, distill }: ObjectiveOptions,
+  picture: PixelInput,
+  { loss: options, preprocess, distill }: ObjectiveOptions,
   scale: number,
 ): Objective {
   const { logits, auxiliary } = prepared;
@@ -51,7 +57,14 @@ export function objective(
   const share = distill ? 1 - distill.weight : 1;
   const main = loss.emit({ b, output: logits, shape, target: label, scale: scale * share });
   const parts: Part[] = [{ ...main, value: logits, weight: share }];
-  if (distill) parts.push(distilled(b, prepared, shape, distill, scale));
+  if (distill) {
+    const own = distill.teacher.preprocess;
+    const input =
+      preprocess && own && !normalizeAlike(preprocess, own)
+        ? normalizedPixels(b, picture.image, staticShape(picture.image), own)
+        : picture.network;
+    parts.push(distilled(b, { ...prepared, input }, shape, distill, scale));
+  }
   for (const { name, logits: output, weight } of auxiliary) {
     const dims = staticShape(output);
     if (JSON.stringify(loss.target('float32', dims)) !== JSON.stringify(type))

@@ -23,8 +23,8 @@ export interface PrepareOptions {
   readonly judges?: JudgedKind;
   /** Weights in the loss of outputs that it judges beside the main one, by name. */
   readonly auxiliary?: ReadonlyMap<string, number>;
-  /** Globs on the names of parameters that are not trained. */
-  readonly freeze?: readonly string[];
+  /** Names of parameters that are not trained. */
+  readonly freeze?: ReadonlySet<string>;
 }
 
 /** An output that the loss judges beside the main one. */
@@ -75,7 +75,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const model = cloneModel(source);
   refuseQuantized(model);
   toInferenceMode(model, { keepDropout: true });
-  const { auxiliary = new Map<string, number>(), judges = 'scores', freeze = [] } = options;
+  const { auxiliary = new Map<string, number>(), judges = 'scores', freeze } = options;
   const main = mainOutput(model, auxiliary.keys()).name;
   const fixed = options.fixed ?? new Map<string, Tensor>();
   const input = onlyInput(model, fixed);
@@ -83,7 +83,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const bases = layers.map((l) => constantOf(l.base));
   checkImageSize(model, input, options.image, options.batch);
   const parameters: { name: string; initial: Tensor }[] = [];
-  const { trainable } = trainables(model, { freeze });
+  const trainable = trainables(model).trainable.filter((v) => !freeze?.has(v.name));
   refuseOtherTypes(trainable);
   for (const value of trainable) {
     const initial = constantOf(value);

@@ -23,6 +23,12 @@ export function isWeight({ kind }: Pick<StateTensor, 'kind'>): boolean {
   return kind === 'parameter' || kind === 'running';
 }
 
+/** The tensors that make the trained model: the averages where a step keeps them, else what it trains. */
+export function modelState(state: readonly StateTensor[]): readonly StateTensor[] {
+  const averages = state.filter((s) => s.kind === 'average');
+  return averages.length > 0 ? averages : state.filter(isWeight);
+}
+
 /** A state tensor while the graph is built: outputs get their names last. */
 export interface StateUpdate extends Omit<StateTensor, 'output'> {
   /** Its value after the step. */

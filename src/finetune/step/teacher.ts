@@ -1,4 +1,5 @@
 import { UnsupportedError } from '../../base/errors.js';
+import type { Preprocess } from '../../base/preprocess.js';
 import {
   cloneModel,
   cloneNode,
@@ -11,9 +12,15 @@ import { specialize, toInferenceMode } from '../../runtime/index.js';
 import { type ClassScores, classScores, mainOutput } from './classes.js';
 import { onlyInput, type PrepareOptions, TRAINING_OPSET } from './prepare.js';
 
-/** A frozen classifier, ready to be joined into a step graph. */
-export interface Teacher extends ClassScores {
+/** A network to learn from. */
+export interface TeacherModel {
   readonly model: Model;
+  /** How its input is made from the step's pixels; default: as that of the network that is trained. */
+  readonly preprocess?: Preprocess;
+}
+
+/** A frozen classifier, ready to be joined into a step graph. */
+export interface Teacher extends ClassScores, TeacherModel {
   /** The float network input [N,C,H,W]. */
   readonly input: Value;
 }
@@ -22,7 +29,10 @@ export interface Teacher extends ClassScores {
  * A copy of a model in inference form, with a fixed batch and static shapes.
  * @throws UnsupportedError when it is no classifier of one float32 image input, or does not take images of this size
  */
-export async function prepareTeacher(source: Model, options: PrepareOptions): Promise<Teacher> {
+export async function prepareTeacher(
+  { model: source, preprocess }: TeacherModel,
+  options: Pick<PrepareOptions, 'batch' | 'image' | 'engine'>,
+): Promise<Teacher> {
   const copy = cloneModel(source);
   toInferenceMode(copy);
   mainOutput(copy);
@@ -32,7 +42,8 @@ export async function prepareTeacher(source: Model, options: PrepareOptions): Pr
   upgradeOpset(model, TRAINING_OPSET);
   const input = model.graph.inputs.find((v) => v.name === name);
   if (!input) throw new Error(`input '${name}' was lost`);
-  return { model, input, ...classScores(model, mainOutput(model), options.batch) };
+  const scores = classScores(model, mainOutput(model), options.batch);
+  return { model, input, ...(preprocess && { preprocess }), ...scores };
 }
 
 /**
