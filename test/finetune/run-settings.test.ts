@@ -41,6 +41,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   device: 'cpu',
   resume: false,
   checkpointEvery: 0,
+  memoryCheck: true,
   out: file(out),
   ...change,
 });
