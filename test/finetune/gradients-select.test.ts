@@ -118,6 +118,30 @@ const cases: Record<string, GradientCase> = {
     inputs: { p: [2, 3], q: [2, 1] },
     build: (b, v) => b.op('Concat', [v.p, v.q, v.p], { axis: -1 }),
   },
+  'Einsum, a matrix product': {
+    inputs: { p: [2, 3, 4], q: [4, 5] },
+    build: (b, v) => b.op('Einsum', [v.p, v.q], { equation: 'bij,jk->bik' }),
+  },
+  'Einsum, letters that one operand alone has': {
+    inputs: { p: [2, 3, 4], q: [2, 5] },
+    build: (b, v) => b.op('Einsum', [v.p, v.q], { equation: 'aij,ak->ia' }),
+  },
+  'Einsum, three operands': {
+    inputs: { p: [2, 3], q: [3, 4], r: [2, 4] },
+    build: (b, v) => b.op('Einsum', [v.p, v.q, v.r], { equation: 'ij,jk,ik->k' }),
+  },
+  'Einsum, implicit': {
+    inputs: { p: [3, 2], q: [3, 4] },
+    build: (b, v) => b.op('Einsum', [v.p, v.q], { equation: 'ji,jk' }),
+  },
+  'Einsum, one operand': {
+    inputs: { p: [2, 3, 4] },
+    build: (b, v) => b.op('Einsum', [v.p], { equation: 'abc->ca' }),
+  },
+  Mean: {
+    inputs: { p: [2, 3], q: [3], r: [2, 1] },
+    build: (b, v) => b.op('Mean', [v.p, v.q, v.r]),
+  },
   'a channel shuffle as exporters write it': {
     inputs: { x: [2, 6, 2, 3] },
     build: (b, v) => {

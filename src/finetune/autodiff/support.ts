@@ -3,10 +3,16 @@
  * output does not change with its input, or in steps), or is refused with a reason.
  */
 import { UnsupportedError } from '../../base/errors.js';
-import type { Node } from '../../onnx/index.js';
+import type { Node, SupportedOp } from '../../onnx/index.js';
 import { isInternal } from './internal.js';
 import type { GradientRule, OutputsRule } from './rule.js';
-import { CONSTANT_OPS, GRADIENT_RULES, INTERNAL_GRADIENT_RULES, OUTPUTS_RULES } from './table.js';
+import {
+  CONSTANT_OPS,
+  GRADIENT_RULES,
+  INTERNAL_GRADIENT_RULES,
+  OUTPUTS_RULES,
+  type TreatedOp,
+} from './table.js';
 
 export type NodeRule =
   | { readonly outputs: 'first'; readonly apply: GradientRule }
@@ -39,22 +45,69 @@ interface Refusal {
   readonly hint: string;
 }
 
-const CONTROL_FLOW = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
+const NO_RULE: Refusal = {
+  reason: 'no gradient rule for this operator',
+  hint: `operators with a gradient: ${differentiableOps().join(', ')}`,
+};
+
+const CONTROL_FLOW: Refusal = {
+  reason: 'no gradient through control flow whose course depends on the data',
+  hint: 'export the model traced instead of scripted, for one image size, with loops unrolled',
+};
+
+const QUANTIZED: Refusal = {
+  reason: 'integers change in steps, and have no gradient',
+  hint: 'train the float32 model that was quantized, and quantize what comes out',
+};
+
+/** The known operators that the tables do not treat. The type checker holds the list complete, and free of others. */
+const REFUSED = {
+  Acos: NO_RULE,
+  Acosh: NO_RULE,
+  Asin: NO_RULE,
+  Asinh: NO_RULE,
+  Atan: NO_RULE,
+  Atanh: NO_RULE,
+  CastLike: NO_RULE,
+  Compress: NO_RULE,
+  Cosh: NO_RULE,
+  CumSum: NO_RULE,
+  DequantizeLinear: QUANTIZED,
+  DynamicQuantizeLinear: QUANTIZED,
+  GatherElements: NO_RULE,
+  GatherND: NO_RULE,
+  GlobalLpPool: NO_RULE,
+  If: CONTROL_FLOW,
+  Loop: CONTROL_FLOW,
+  LpNormalization: NO_RULE,
+  LpPool: NO_RULE,
+  MatMulInteger: QUANTIZED,
+  MeanVarianceNormalization: NO_RULE,
+  Mod: NO_RULE,
+  OneHot: NO_RULE,
+  QuantizeLinear: QUANTIZED,
+  ReverseSequence: NO_RULE,
+  RMSNormalization: NO_RULE,
+  Scan: CONTROL_FLOW,
+  Scatter: NO_RULE,
+  ScatterElements: NO_RULE,
+  ScatterND: NO_RULE,
+  Shrink: NO_RULE,
+  Sinh: NO_RULE,
+  Swish: NO_RULE,
+  Tan: NO_RULE,
+  TopK: NO_RULE,
+  Trilu: NO_RULE,
+  Upsample: NO_RULE,
+} satisfies Record<Exclude<SupportedOp, TreatedOp>, Refusal>;
+
+const REFUSALS: ReadonlyMap<string, Refusal> = new Map<string, Refusal>(Object.entries(REFUSED));
 
 function refusalOf(node: Node): Refusal {
-  if (node.domain !== '')
-    return {
-      reason: `no gradient rule for operators of domain '${node.domain}'`,
-      hint: 'export the model with operators of ai.onnx alone, before a runtime optimizes it and with functions inlined (onnx.inliner)',
-    };
-  if (CONTROL_FLOW.has(node.opType))
-    return {
-      reason: 'no gradient through control flow whose course depends on the data',
-      hint: 'export the model traced instead of scripted, for one image size, with loops unrolled',
-    };
+  if (node.domain === '') return REFUSALS.get(node.opType) ?? NO_RULE;
   return {
-    reason: 'no gradient rule for this operator',
-    hint: `operators with a gradient: ${differentiableOps().join(', ')}`,
+    reason: `no gradient rule for operators of domain '${node.domain}'`,
+    hint: 'export the model with operators of ai.onnx alone, before a runtime optimizes it and with functions inlined (onnx.inliner)',
   };
 }
 

@@ -15,6 +15,7 @@ import {
   divGradient,
   expGradient,
   logGradient,
+  meanGradient,
   mulGradient,
   negGradient,
   powGradient,
@@ -26,6 +27,7 @@ import {
 } from './rules/arithmetic.js';
 import { extremumGradient, whereGradient } from './rules/choose.js';
 import { convGradient, convTransposeGradient } from './rules/conv.js';
+import { einsumGradient } from './rules/einsum.js';
 import { groupNormGradient, instanceNormGradient, layerNormGradient } from './rules/layer-norm.js';
 import { gemmGradient, matMulGradient } from './rules/linear.js';
 import { lrnGradient } from './rules/lrn.js';
@@ -95,6 +97,7 @@ const rules = {
   DepthToSpace: depthToSpaceGradient,
   Div: divGradient,
   Dropout: identityGradient,
+  Einsum: einsumGradient,
   Elu: eluGradient,
   Erf: erfGradient,
   Exp: expGradient,
@@ -118,6 +121,7 @@ const rules = {
   MatMul: matMulGradient,
   Max: extremumGradient,
   MaxPool: maxPoolGradient,
+  Mean: meanGradient,
   Min: extremumGradient,
   Mish: mishGradient,
   Mul: mulGradient,
@@ -138,8 +142,8 @@ const rules = {
   ReduceSumSquare: reduceSumSquareGradient,
   Relu: reluGradient,
   Reshape: reshapeGradient,
-  Selu: seluGradient,
   Resize: resizeGradient,
+  Selu: seluGradient,
   Sigmoid: sigmoidGradient,
   Sin: sinGradient,
   Slice: sliceGradient,
@@ -179,20 +183,45 @@ export const INTERNAL_GRADIENT_RULES: ReadonlyMap<string, GradientRule> = new Ma
 ]);
 
 /** Operators through which no gradient flows: their output does not change, or changes in steps, with their input. */
-export const CONSTANT_OPS: ReadonlySet<string> = new Set([
+const constantOps = [
+  'And',
   'ArgMax',
   'ArgMin',
+  'Bernoulli',
+  'BitShift',
+  'BitwiseAnd',
+  'BitwiseNot',
+  'BitwiseOr',
+  'BitwiseXor',
   'Ceil',
+  'Constant',
   'ConstantOfShape',
   'Equal',
+  'EyeLike',
   'Floor',
   'Greater',
   'GreaterOrEqual',
+  'Hardmax',
+  'IsInf',
+  'IsNaN',
   'Less',
   'LessOrEqual',
+  'NonZero',
   'Not',
+  'Or',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+  'Range',
   'Round',
   'Shape',
   'Sign',
   'Size',
-]);
+  'Xor',
+] as const;
+
+export const CONSTANT_OPS: ReadonlySet<string> = new Set(constantOps);
+
+/** What the tables above speak of; support.ts says of the other operators why they have no gradient. */
+export type TreatedOp = keyof typeof rules | keyof typeof outputsRules | (typeof constantOps)[number];

@@ -10,9 +10,7 @@
  */
 import type { AttributeInit, Value } from '../../../onnx/index.js';
 import { emitInternal } from '../internal.js';
-import type { GradientContext } from '../rule.js';
-
-type Gradients = readonly (Value | undefined)[];
+import type { GradientContext, Gradients } from '../rule.js';
 
 export function reluGradient({ b, node, dy }: GradientContext): Gradients {
   const y = node.output();

@@ -1,15 +1,13 @@
 /**
  * Elementwise operators with numpy broadcasting; the walker sums each gradient to its operand's shape.
  *   Add: dA = dB = dY.   Sub: dA = dY, dB = −dY.   Mul: dA = dY·B, dB = dY·A.
- *   Div: dA = dY/B, dB = −dY·Y/B.   Sum: dY for each operand.   Neg: −dY.
+ *   Div: dA = dY/B, dB = −dY·Y/B.   Sum: dY for each operand.   Mean of n: dY/n for each.   Neg: −dY.
  *   Sqrt: dY/(2Y).   Exp: dY·Y.   Log: dY/X.   Reciprocal: −dY·Y².   Sin: dY·cos X.   Cos: −dY·sin X.
  *   Pow, Y = X^E: dX = dY·E·X^(E−1);  dE = dY·Y·ln X, 0 where X = 0 (torch, for E ≥ 0).
  */
 import { numbersOf, type Value } from '../../../onnx/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 import { indicator } from './masks.js';
-
-type Gradients = readonly (Value | undefined)[];
 
 export function addGradient({ dy }: GradientContext): Gradients {
   return [dy, dy];
@@ -34,6 +32,11 @@ export function divGradient({ b, node, dy, needs }: GradientContext): Gradients 
 
 export function sumGradient({ node, dy }: GradientContext): Gradients {
   return node.inputs.map(() => dy);
+}
+
+export function meanGradient({ b, node, dy }: GradientContext): Gradients {
+  const share = b.op('Mul', [dy, b.f32(1 / node.inputs.length)]);
+  return node.inputs.map(() => share);
 }
 
 export function negGradient({ b, dy }: GradientContext): Gradients {

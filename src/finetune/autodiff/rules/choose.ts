@@ -4,11 +4,8 @@
  *   each of two equal operands a half).
  *   Where: dA = dY where the condition holds, dB = dY where it does not; the condition gets none.
  */
-import type { Value } from '../../../onnx/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 import { indicator } from './masks.js';
-
-type Gradients = readonly (Value | undefined)[];
 
 export function extremumGradient({ b, node, dy, needs }: GradientContext): Gradients {
   const { inputs } = node;

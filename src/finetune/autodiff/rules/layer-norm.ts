@@ -15,10 +15,8 @@ import {
   layerNormAttributes,
   normalizeAxis,
 } from '../../../onnx/ops/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 import { sumTo } from './sums.js';
-
-type Gradients = readonly (Value | undefined)[];
 
 /** Axes and parameters of a normalization as a reshape of X sees them. */
 interface View {

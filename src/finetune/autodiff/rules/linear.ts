@@ -5,9 +5,9 @@
  * 1-D operand is treated as the row or column it stands for.
  */
 import type { GraphBuilder, Value } from '../../../onnx/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 
-export function gemmGradient(c: GradientContext): readonly (Value | undefined)[] {
+export function gemmGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
   const transA = node.int('transA', 0) !== 0;
   const transB = node.int('transB', 0) !== 0;
@@ -23,7 +23,7 @@ export function gemmGradient(c: GradientContext): readonly (Value | undefined)[]
   return [da, db, dc];
 }
 
-export function matMulGradient(c: GradientContext): readonly (Value | undefined)[] {
+export function matMulGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
   const [p, q] = [node.input(0), node.input(1)];
   const pShape = c.shape(p);

@@ -5,9 +5,9 @@
  */
 import { sizeOf, type Value } from '../../../onnx/index.js';
 import { lrnAttributes } from '../../../onnx/ops/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 
-export function lrnGradient({ b, node, dy, shape }: GradientContext): readonly (Value | undefined)[] {
+export function lrnGradient({ b, node, dy, shape }: GradientContext): Gradients {
   const x = node.input(0);
   const dims = shape(x);
   const { size, alpha, beta, bias } = lrnAttributes(node);

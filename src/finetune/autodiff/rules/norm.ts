@@ -6,10 +6,10 @@
  */
 import type { Value } from '../../../onnx/index.js';
 import { emitInternal, typeLike } from '../internal.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 import { sumOver } from './sums.js';
 
-export function batchNormGradient(c: GradientContext): readonly (Value | undefined)[] {
+export function batchNormGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
   const [x, gamma, mean, variance] = [node.input(0), node.input(1), node.input(3), node.input(4)];
   const shape = c.shape(x);
@@ -25,7 +25,7 @@ export function batchNormGradient(c: GradientContext): readonly (Value | undefin
   return [dx, dgamma, dbeta, undefined, undefined];
 }
 
-export function batchNormTrainGradient(c: GradientContext): readonly (Value | undefined)[] {
+export function batchNormTrainGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
   const [x, gamma, beta] = [node.input(0), node.input(1), node.input(2)];
   const like = [x, gamma, beta].map((v) => typeLike(v, c.shape(v)));

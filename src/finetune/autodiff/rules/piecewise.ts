@@ -10,10 +10,8 @@
  */
 import type { GraphBuilder, Value } from '../../../onnx/index.js';
 import { alphaOf, seluAttributes } from '../../../onnx/ops/index.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 import { indicator, positive } from './masks.js';
-
-type Gradients = readonly (Value | undefined)[];
 
 export function absGradient({ b, node, dy }: GradientContext): Gradients {
   const x = node.input(0);

@@ -2,11 +2,10 @@
  * RefocusKernel: W_t = W_b + R·U, U the im2col of the frozen W_b. dR = dW_t·Uᵀ; W_b has no gradient.
  * How it is computed is a lowering's choice.
  */
-import type { Value } from '../../../onnx/index.js';
 import { emitInternal, typeLike } from '../internal.js';
-import type { GradientContext } from '../rule.js';
+import type { GradientContext, Gradients } from '../rule.js';
 
-export function refocusKernelGradient(c: GradientContext): readonly (Value | undefined)[] {
+export function refocusKernelGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
   if (!c.needs(1)) return [];
   const map = node.input(1);

@@ -9,9 +9,7 @@
  */
 import type { GraphBuilder, Value } from '../../../onnx/index.js';
 import { geluIsTanh } from '../../../onnx/ops/index.js';
-import type { GradientContext } from '../rule.js';
-
-type Gradients = readonly (Value | undefined)[];
+import type { GradientContext, Gradients } from '../rule.js';
 
 export function softplusGradient({ b, node, dy }: GradientContext): Gradients {
   return [b.op('Mul', [dy, b.op('Sigmoid', [node.input(0)])])];
