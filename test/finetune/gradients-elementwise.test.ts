@@ -64,8 +64,8 @@ const activations: Readonly<Record<string, Activation>> = {
   },
 };
 
-/** Opsets that changed operators, from the oldest to one beyond the training graphs'. */
-const OPSETS = [7, 9, 10, 12, 13, 17, 18, 20, 21, 23];
+/** Opsets that changed operators, from the oldest to the newest that the runtime has. */
+const OPSETS = [7, 9, 10, 12, 13, 17, 18, 20, 21, 23, 26];
 
 describe('activations', () => {
   for (const [op, { attributes = {}, kinks = [], since, draw, tolerance }] of Object.entries(activations)) {

@@ -26,7 +26,7 @@ describe('LayerNormalization', () => {
     'a scalar scale': { x: [4, 3], scale: [], bias: [1] },
   };
   for (const [name, c] of Object.entries(cases))
-    for (const opset of [17, 20, 21])
+    for (const opset of [17, 20, 21, 26])
       test(`${name}, opset ${opset}`, () =>
         checkGradients(`LayerNormalization ${name}`, {
           inputs: c.bias ? { x: c.x, scale: c.scale, bias: c.bias } : { x: c.x, scale: c.scale },
@@ -55,7 +55,7 @@ describe('InstanceNormalization', () => {
     'one channel': [3, 1, 4, 2],
   };
   for (const [name, x] of Object.entries(shapes))
-    for (const opset of [7, 20, 22])
+    for (const opset of [7, 20, 22, 26])
       test(`${name}, opset ${opset}`, () =>
         checkGradients(`InstanceNormalization ${name}`, {
           inputs: { x, scale: [x[1]], bias: [x[1]] },
@@ -119,7 +119,7 @@ describe('LRN', () => {
     'one channel': { x: [2, 1, 2, 2], attributes: { size: 3, alpha: { float: 0.8 } } },
   };
   for (const [name, { x, attributes }] of Object.entries(cases))
-    for (const opset of [7, 13, 20])
+    for (const opset of [7, 13, 20, 26])
       test(`${name}, opset ${opset}`, () =>
         checkGradients(`LRN ${name}`, {
           inputs: { x },
