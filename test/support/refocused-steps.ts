@@ -1,4 +1,6 @@
 import { randomFor } from '../../src/base/random.js';
+import { chooseLowering } from '../../src/finetune/lowering/choose.js';
+import type { Lowering } from '../../src/finetune/lowering/lowering.js';
 import { withWeights } from '../../src/finetune/run/weights.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
@@ -75,7 +77,10 @@ export async function stepOf(
   engine: Engine,
   choice: 'explicit' | 'gram' | 'auto',
   { lr: _, ...options }: Setting,
-  model = form,
+  {
+    model = form,
+    lowering = 'portable',
+  }: { readonly model?: Model; readonly lowering?: Lowering['name'] } = {},
 ): Promise<TrainStep> {
   const prepared = await prepareTraining(model, { batch: BATCH, image: IMAGE, engine });
   const layers = readForm(form)?.layers ?? [];
@@ -85,6 +90,7 @@ export async function stepOf(
     decayAll: false,
     bn: 'train',
     form: choice,
+    lowering: await chooseLowering(engine, lowering),
     lrFactors: new Map(layers.map((l, i) => [l.map.name, 0.1 * (i + 1)])),
   });
 }
