@@ -4,6 +4,14 @@ import { GROUPS } from './groups.js';
 
 const method = { group: GROUPS.method } as const;
 
+export const formFlag = {
+  kind: oneOf('auto', 'explicit', 'gram'),
+  describe:
+    "How maps are trained; gram: the same kernels with a state of the kernels' size; auto: where it holds and is smaller",
+  default: REFOCUS_DEFAULTS.form,
+  ...method,
+} as const;
+
 /** Which structure convolutions get, and which convolutions. */
 export const methodFlags = {
   method: {

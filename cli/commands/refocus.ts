@@ -1,8 +1,8 @@
 import { REFOCUS_DEFAULTS, type RefocusOptions, startingRate } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { autoOr, type FlagsFor, integer, number, oneOf, text, toggle } from '../flags.js';
+import { autoOr, type FlagsFor, integer, number, text, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
-import { methodFlags } from '../method-flags.js';
+import { formFlag, methodFlags } from '../method-flags.js';
 import { recordedRun, runFolder } from '../run-folder.js';
 import { dataFlags, optimFlags, outFolder, rateFlag, runFlags } from '../shared-flags.js';
 
@@ -29,13 +29,7 @@ const flags = {
     default: REFOCUS_DEFAULTS.mapLr,
     ...method,
   },
-  form: {
-    kind: oneOf('auto', 'explicit', 'gram'),
-    describe:
-      "How maps are trained; gram: the same kernels with a state of the kernels' size; auto: where it holds and is smaller",
-    default: REFOCUS_DEFAULTS.form,
-    ...method,
-  },
+  form: formFlag,
   control: {
     kind: toggle,
     describe: 'Skip the equal-budget control (the same epochs with plain convolutions)',

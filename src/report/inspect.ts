@@ -24,7 +24,7 @@ export function inspectJson(model: Model, counted: ModelCount): InspectJson {
   return {
     ...counted,
     irVersion: model.irVersion,
-    opsets: Object.fromEntries([...model.opsets].map(([domain, v]) => [domain || 'ai.onnx', v])),
+    opsets: opsetsOf(model),
     producer: [model.producerName, model.producerVersion].filter(Boolean).join(' '),
     inputs: model.graph.requiredInputs.map(valueJson),
     outputs: model.graph.outputs.map(valueJson),
@@ -141,12 +141,16 @@ function bytes(n: number): string {
   return `${n} B`;
 }
 
-function valueJson(value: Value): ValueJson {
+export function opsetsOf(model: Model): Record<string, number> {
+  return Object.fromEntries([...model.opsets].map(([domain, v]) => [domain || 'ai.onnx', v]));
+}
+
+export function valueJson(value: Value): ValueJson {
   const type = value.type?.kind === 'tensor' ? value.type : undefined;
   return { name: value.name, dataType: type?.dataType ?? null, shape: type?.shape ?? null };
 }
 
 /** Names come from files: control characters must not reach a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
 }

@@ -95,6 +95,26 @@ describe('inspect', () => {
     expect(stdout).not.toContain('mult-adds  ');
   });
 
+  test('--train-step: the step of a file or of a zoo name, written with -o', async () => {
+    const args = ['inspect', 'net.onnx', '--train-step', '--batch', '2', '-o', 'step.onnx'];
+    const { code, stdout, stderr } = await reparam(args, { cwd });
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^net\.onnx: a training step\n\noperator/);
+    expect(stdout).toMatch(/^memory +about \d+ MiB/m);
+    const written = await loadModel(file('step.onnx'));
+    const zoo = ['inspect', 'resnet20', '--train-step', '--momentum', '0', '--batch', '2'];
+    const { json } = await reparamJson(zoo, { cwd });
+    expect(json).toMatchObject({ batch: 2, image: [3, 32, 32], state: { kinds: { parameter: 59 } } });
+    expect(written.graph.nodes.length).toBeGreaterThan(Number(json.nodes));
+    expect(written.graph.outputs.slice(0, 2).map((v) => v.name)).toEqual(['loss/value', 'loss/correct']);
+  });
+
+  test('options of the step without --train-step, and a zoo name, are refused', async () => {
+    const args = ['inspect', 'net.onnx', '--momentum', '0'];
+    await expectUserError(args, 2, /--momentum is for the training step.*--train-step/s, { cwd });
+    await expectUserError(['inspect', 'resnet20'], 3, /resnet20 is a network of the zoo/, { cwd });
+  });
+
   test('user errors: no file, a folder, no model, half a model', async () => {
     await expectUserError(['inspect'], 2, /<model> is missing/, { cwd });
     await expectUserError(['inspect', 'nope.onnx'], 3, /nope\.onnx: no such file/, { cwd });

@@ -18,7 +18,7 @@ const peak = (make: (b: GraphBuilder, x: Value) => readonly Value[]): number =>
   peakOfRun(graphOf(make)) / ONE;
 
 describe('peak of a run', () => {
-  test('inputs and outputs are the caller’s', () => {
+  test('inputs and outputs are of the caller', () => {
     expect(peak((b, x) => [b.op('Mul', [x, x])])).toBe(0);
     expect(peak((b, x) => [b.op('Mul', [b.op('Mul', [x, x]), x])])).toBe(1);
   });
