@@ -29,12 +29,15 @@ export { PREPROCESS_KEY, type Preprocess, parsePreprocess, presetPreprocess } fr
 export { type Dataset, openDataset, openTrainEval } from './data/index.js';
 // Whole runs.
 export {
+  type AuxiliaryWeight,
   DATA_DEFAULTS,
   type EvalOptions,
   type EvaluateReport,
   type Evaluation,
+  type GroupSummary,
   type Listener,
   OPTIM_DEFAULTS,
+  type ParameterGroup,
   REFOCUS_DEFAULTS,
   type RealInputOptions,
   type RefocusOptions,
@@ -44,6 +47,7 @@ export {
   runEvaluate as evaluate,
   runRefocus as refocus,
   runTrain as train,
+  startingRate,
   type TrainOptions,
   type TrainReport,
   type VerifySummary,

@@ -53,6 +53,7 @@ test('the public names, so that none appears or goes unnoticed', () => {
       "renderTable",
       "restoreBatchNorm",
       "saveModel",
+      "startingRate",
       "tensorType",
       "train",
       "verify",

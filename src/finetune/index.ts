@@ -8,14 +8,17 @@
 export { type EvaluateReport, runEvaluate } from './evaluate.js';
 export type { Listener, Phase, RunEvent } from './events.js';
 export {
+  type AuxiliaryWeight,
   DATA_DEFAULTS,
   type EvalOptions,
   OPTIM_DEFAULTS,
   REFOCUS_DEFAULTS,
   type RefocusOptions,
+  startingRate,
   type TrainOptions,
 } from './options.js';
 export { type RealInputOptions, realInputs } from './real-inputs.js';
 export { runRefocus } from './refocus.js';
 export type { DataSummary, Evaluation, RefocusReport, VerifySummary } from './results.js';
+export type { GroupSummary, ParameterGroup } from './run/groups.js';
 export { runTrain, type TrainReport } from './train.js';

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
+import { randomFor } from '../../src/base/random.js';
 import { REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import { mapRates } from '../../src/finetune/run/map-rates.js';
-import { expand, trainables } from '../../src/reparam/index.js';
+import { sizeOf } from '../../src/onnx/index.js';
+import {
+  constantOf,
+  expand,
+  refConvDelta,
+  refConvShape,
+  toFloat64,
+  trainables,
+} from '../../src/reparam/index.js';
 import { buildModel } from '../../src/zoo/index.js';
 import { runUpdates, type State, updateGraph } from '../support/updates.js';
 
@@ -18,6 +27,31 @@ describe('rates of maps', () => {
       expect(rate).toBeLessThanOrEqual(1);
     }
     expect(Math.min(...rates.values())).toBeLessThan(1);
+  });
+
+  test('with adam a step of full size moves no kernel farther than in plain training', () => {
+    const rates = mapRates(form, 'auto', 'adam');
+    const random = randomFor('map rates');
+    let least = Number.POSITIVE_INFINITY;
+    for (const layer of form.layers) {
+      const rate = rates.get(layer.map.name) ?? Number.NaN;
+      const base = constantOf(layer.base);
+      if (!base) throw new Error(layer.layer);
+      const shape = refConvShape(base.dims, layer.groups, layer.mapKernel);
+      const area = sizeOf(shape.kernel);
+      // Adam moves each entry by the rate; here all of a map's entries of one kernel point where they add up.
+      for (const sign of [(): number => 1, (): number => (random.normal() > 0 ? 1 : -1)]) {
+        const step = Float64Array.from({ length: sizeOf(shape.mapDims) }, () => rate * sign());
+        const delta = refConvDelta(toFloat64(base), step, shape);
+        for (let at = 0; at < delta.length; at += area) {
+          const norm = Math.hypot(...delta.subarray(at, at + area));
+          expect(norm).toBeLessThanOrEqual(Math.sqrt(area) * (1 + 1e-9));
+          least = Math.min(least, Math.sqrt(area) / norm);
+        }
+      }
+    }
+    // Not by being needlessly small: somewhere a step is a fair part of what is allowed.
+    expect(least).toBeLessThan(10);
   });
 
   test('a number is the rate of all', () => {

@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PREPROCESS_PRESETS } from '../../src/base/preprocess.js';
 import { createEvaluator } from '../../src/finetune/evaluate/evaluator.js';
+import { chooseLowering } from '../../src/finetune/lowering/choose.js';
+import type { Lowering } from '../../src/finetune/lowering/lowering.js';
+import type { OptimizerOptions } from '../../src/finetune/optim/table.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../../src/finetune/step/build.js';
 import { type PrepareOptions, prepareTraining } from '../../src/finetune/step/prepare.js';
+import { fromState, type StateTensor } from '../../src/finetune/step/state.js';
 import { prepareTeacher } from '../../src/finetune/step/teacher.js';
 import { GraphBuilder, type Model, sizeOf, Tensor } from '../../src/onnx/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
@@ -67,11 +71,16 @@ async function runSteps(
     ]);
     steps.push({
       out: new Map([['loss', numbers(fetched.get(step.loss))], ...probes]),
-      state: new Map(step.state.map((s) => [`${s.name}/${s.kind}`, numbers(state.get(s.input))])),
+      state: new Map(step.state.map((s) => [`${s.name}/${s.kind}`, numbers(stateOf(s, state))])),
     });
   }
   await session.release();
   return steps;
+}
+
+function stateOf(s: StateTensor, state: ReadonlyMap<string, Tensor>): Tensor | undefined {
+  const tensor = state.get(s.input);
+  return tensor && fromState(s, tensor);
 }
 
 /** Rows of softmax(z / T). */
@@ -241,4 +250,47 @@ test('accumulated gradients of one batch make the step that the batch makes alon
     if (!key.endsWith('/running'))
       expectClose(three[2].state.get(key) ?? [], values, { absolute: 1e-6, relative: 1e-6 }, key);
   expect(three[1].state.get('scores.bias/momentum')).toEqual([0, 0, 0]);
+});
+
+describe('with everything, the blocked lowering keeps what the portable one keeps', () => {
+  const optimizers: readonly OptimizerOptions[] = [
+    { kind: 'sgd', momentum: 0.9, nesterov: false, dampening: 0.5 },
+    { kind: 'adam', betas: [0.9, 0.99], epsilon: 1e-3 },
+    { kind: 'adamw', betas: [0.9, 0.99], epsilon: 1e-3 },
+    { kind: 'rmsprop', alpha: 0.9, epsilon: 1e-2, momentum: 0.9, style: 'torch' },
+    { kind: 'rmsprop', alpha: 0.9, epsilon: 1e-2, momentum: 0.9, style: 'tensorflow' },
+  ];
+  test.each(optimizers.map((o) => [`${o.kind} ${'style' in o ? o.style : ''}`, o] as const))(
+    '%s',
+    async (_, optimizer) => {
+      const run = async (lowering: Lowering): ReturnType<typeof runSteps> => {
+        const teacher = await prepareTeacher(
+          { model: smallNetwork('teacher', { ...SIZE, width: 7 }) },
+          { batch: BATCH, image: IMAGE, engine },
+        );
+        const options = {
+          optimizer,
+          lowering,
+          accumulate: 2,
+          clip: { value: 0.05, norm: 0.1 },
+          average: { decay: 0.5, warmup: false },
+          distill: { teacher, temperature: 2, weight: 0.5 },
+        };
+        const model = smallNetwork('packed', { ...SIZE, width: 5, aux: true });
+        const step = await stepOf(model, options, { auxiliary: new Map([['aux', 0.3]]) });
+        // Five channels in blocks: the rest is padding, which every rule has to leave at 0.
+        expect(step.state.filter((s) => s.layout).length > 0).toBe(lowering.name === 'blocked');
+        return runSteps(step, 6);
+      };
+      const lowerings = [await chooseLowering(engine, 'portable'), await chooseLowering(engine, 'blocked')];
+      expect(lowerings[1].name).toBe('blocked');
+      const [portable, blocked] = [await run(lowerings[0]), await run(lowerings[1])];
+      expect([...blocked[5].state.keys()].sort()).toEqual([...portable[5].state.keys()].sort());
+      for (const [key, values] of portable[5].state) {
+        const got = blocked[5].state.get(key) ?? [];
+        // Float32 sums in another order, over three updates; a slot is at most a few units, a rate 0.1.
+        expectClose(got, values, { absolute: 2e-5, relative: 1e-4 }, key);
+      }
+    },
+  );
 });
