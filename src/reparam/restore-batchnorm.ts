@@ -12,6 +12,7 @@
 import { UnsupportedError } from '../base/errors.js';
 import { cloneModel, type Graph, type Model, Node, type Tensor, Value } from '../onnx/index.js';
 import type { Engine } from '../runtime/engine.js';
+import { toInferenceMode } from '../runtime/specialize/inference-mode.js';
 import { constantOf, constantRegion } from './constants.js';
 import type { Refusal } from './expand.js';
 import { where } from './form.js';
@@ -138,7 +139,7 @@ interface Moments {
 /** Values fetched in one run, at most: 2^26 numbers, half a GiB once they are float64. */
 const FETCH_LIMIT = 2 ** 26;
 
-/** Runs the model as it is, with the convolutions' outputs fetched, and accumulates in float64. */
+/** Runs the model in inference mode (dropout would drop, and differently each time), with the convolutions' outputs fetched, and accumulates in float64. */
 async function measure(
   model: Model,
   convs: readonly Node[],
@@ -151,6 +152,7 @@ async function measure(
     const value = values.get(name);
     if (value && !value.isOutput) probe.graph.addOutput(value);
   }
+  toInferenceMode(probe);
   const moments = new Map<string, Moments>();
   const sizes = new Map<string, number>();
   let samples = 0;

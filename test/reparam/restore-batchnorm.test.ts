@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UnsupportedError } from '../../src/base/errors.js';
-import { decodeModel, encodeModel, type Model, Tensor, verifyModel } from '../../src/onnx/index.js';
+import {
+  decodeModel,
+  encodeModel,
+  GraphBuilder,
+  type Model,
+  Tensor,
+  verifyModel,
+} from '../../src/onnx/index.js';
 import {
   constantOf,
   expand,
@@ -73,6 +80,22 @@ describe('a network with folded normalizations', () => {
     const { trainable, buffers } = trainables(result.model);
     expect(buffers).toHaveLength(8);
     expect(trainable.filter((v) => v.name.includes('/restored_bn/'))).toHaveLength(8);
+  });
+
+  test('live Dropout does not disturb the statistics', async () => {
+    const live = folded();
+    const last = live.graph.nodes.find((n) => n.name === 'last/Conv');
+    if (!last) throw new Error('no such node');
+    const b = new GraphBuilder(live.graph, live.opset, { place: { before: last }, infer: false });
+    const training = b.constant(Tensor.bool([], [true]));
+    last.setInput(0, b.op('Dropout', [last.input(0), b.f32(0.5), training]));
+    const statistics = async (model: Model) => {
+      const { model: restored } = await restoreBatchNorm(model, { engine, batches: batches(2) });
+      return [...restored.graph.initializers]
+        .filter((v) => v.name.includes('/restored_bn/'))
+        .map((v) => [v.name, v.initializer?.typed()]);
+    };
+    expect(await statistics(live)).toEqual(await statistics(folded()));
   });
 
   test('the statistics are those of the outputs, bias included, over all batches', async () => {
