@@ -3,8 +3,10 @@ import { expect } from 'vitest';
 import { randomFor } from '../../src/base/random.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
 import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
-import { portable } from '../../src/finetune/lowering/portable/index.js';
+import type { Lowering } from '../../src/finetune/lowering/lowering.js';
+import { portable, portableLowering } from '../../src/finetune/lowering/portable/index.js';
 import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
 import {
   cloneModel,
@@ -20,6 +22,7 @@ import {
   type Value,
 } from '../../src/onnx/index.js';
 import { inferNode } from '../../src/onnx/infer/index.js';
+import { channelBlock, createEngine } from '../../src/runtime/index.js';
 import { evaluate, type RefTensor } from '../../src/runtime/reference/index.js';
 
 export interface GradientCase {
@@ -48,7 +51,8 @@ const real = (dims: readonly number[], data: Float64Array): RefTensor => ({
 
 /**
  * Compares autodiff and the portable lowering with central differences: the scalar is Σ r·f(x) with fixed random r,
- * everything evaluated in float64 by the reference interpreter. Then runs the same graph in ONNX Runtime, in float32.
+ * everything evaluated in float64 by the reference interpreter. Then runs the same graph in ONNX Runtime, in float32, and
+ * what the blocked lowering makes of it.
  */
 export async function checkGradients(name: string, test: GradientCase): Promise<void> {
   const random = randomFor('gradcheck', name);
@@ -73,7 +77,10 @@ export async function checkGradients(name: string, test: GradientCase): Promise<
   const r = Float32Array.from({ length: sizeOf(dims) }, () => random.normal());
 
   const keys = Object.keys(values);
-  const gradients = gradientModel(model, keys, Tensor.float32(dims, r));
+  const seed = Tensor.float32(dims, r);
+  const gradients = gradientModel(model, keys, seed, portableLowering);
+  const lowering = await blocked;
+  const inBlocks = lowering && gradientModel(model, keys, seed, lowering);
   const results = [...evaluate(gradients, feeds).values()];
   lower(builder, portable);
   const scalar = (changed: ReadonlyMap<string, RefTensor>): number => {
@@ -103,11 +110,24 @@ export async function checkGradients(name: string, test: GradientCase): Promise<
           `${name}: gradient of ${key}[${i}] is ${result.data[i]}, central difference ${numeric[i]} (allowed ${tolerance})`,
         );
   });
-  if (test.runs !== false) await expectInRuntime(name, gradients, feeds, results);
+  if (test.runs === false) return;
+  await expectInRuntime(name, gradients, feeds, results);
+  if (inBlocks) await expectInRuntime(`${name}, blocked`, inBlocks, feeds, results);
 }
 
 // Kernels warn of attributes that newer operators dropped, whatever the session's own level is.
 env.logLevel = 'error';
+
+/** The blocked lowering, where this machine has its kernels. */
+const blocked: Promise<Lowering | undefined> = (async () => {
+  const engine = await createEngine();
+  try {
+    const block = await channelBlock(engine);
+    return block === undefined ? undefined : blockedLowering(block);
+  } finally {
+    await engine.close();
+  }
+})();
 
 /** Float32 beside float64, relative to the largest value: some roundings, more where sums cancel. */
 const FLOAT32 = 2e-5;
@@ -148,7 +168,7 @@ async function expectInRuntime(
 }
 
 /** A copy of the model, brought to the opset of training graphs, with the gradients of Σ r·y as its outputs. */
-function gradientModel(source: Model, inputs: readonly string[], r: Tensor): Model {
+function gradientModel(source: Model, inputs: readonly string[], r: Tensor, lowering: Lowering): Model {
   const model = cloneModel(source);
   upgradeOpset(model, TRAINING_OPSET);
   const { graph } = model;
@@ -166,10 +186,12 @@ function gradientModel(source: Model, inputs: readonly string[], r: Tensor): Mod
     if (!g) throw new Error(`no gradient of ${value.name}`);
     graph.addOutput(b.op('Identity', [g], {}, { name: `gradient/${value.name}` }));
   }
-  lower(b, portable);
+  lowering.lower(b, []);
+  for (const [domain, version] of lowering.opsets) model.opsets.set(domain, version);
+  const known = new Set(['', ...lowering.opsets.keys()]);
   expect(
-    graph.nodes.filter((n) => n.domain !== '').map((n) => n.opType),
-    'standard operators only',
+    graph.nodes.filter((n) => !known.has(n.domain)).map((n) => n.opType),
+    `operators of ${[...known]} only`,
   ).toEqual([]);
   return model;
 }

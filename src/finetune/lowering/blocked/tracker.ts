@@ -105,8 +105,10 @@ export class Tracker {
   blocked(v: Value): Blocked {
     const entry = this.#entries.get(v);
     if (entry?.kind === 'blocked') return entry.blocked;
-    const blocked = entry ? this.#materialize(entry) : this.n.block4(v, dimsOf(v));
-    if (!entry) this.#plain.set(v, v);
+    // A kernel that only its convolution's layout has is unpacked first.
+    const plain = entry ? undefined : this.plain(v);
+    const blocked = entry ? this.#materialize(entry) : this.n.block4(plain ?? v, dimsOf(v));
+    if (plain) this.#plain.set(v, plain);
     this.setBlocked(v, blocked);
     return blocked;
   }
