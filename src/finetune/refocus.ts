@@ -12,7 +12,6 @@ import { checkOptions } from './run/check-options.js';
 import { deployed } from './run/deployed.js';
 import { checkFrozen, checkWritten } from './run/frozen.js';
 import { checkKernels } from './run/gram-weights.js';
-import { checkGroups } from './run/groups.js';
 import { mapRates } from './run/map-rates.js';
 import { type RefocusOutcome, refocusReport } from './run/refocus-report.js';
 import { type ResolvedModel, resolveModel, resolvePreprocess } from './run/resolve.js';
@@ -76,14 +75,13 @@ async function refocusWith(
   await saveModel(baseline, files.baseline);
   const before = await bench.evaluate({ baseline });
   const base = await restoreFoldedNorms(baseline, bench);
-  const { model: form, refused, form: structure } = expand(base, options);
-  checkGroups(options.group, [base, form]);
 
   const control = options.control
     ? deployed((await bench.train('control', base, options.epochs)).model)
     : undefined;
   if (control) await saveModel(control, files.control);
 
+  const { model: form, refused, form: structure } = expand(base, options);
   for (const r of refused)
     listener({
       type: 'log',

@@ -11,7 +11,7 @@ import type { TrainOptions } from './options.js';
 import type { DataSummary, Evaluation } from './results.js';
 import { checkOptions } from './run/check-options.js';
 import { deployed } from './run/deployed.js';
-import { checkGroups, type GroupSummary } from './run/groups.js';
+import type { GroupSummary } from './run/groups.js';
 import { loadChecked, resolvePreprocess } from './run/resolve.js';
 import { restoreFoldedNorms } from './run/restore.js';
 import { inRunFolder } from './run/session.js';
@@ -56,7 +56,6 @@ export async function runTrain(
 async function trainWith(bench: Workbench, model: Model, options: TrainOptions): Promise<TrainReport> {
   const { engine, preprocess } = bench.init;
   const base = await restoreFoldedNorms(model, bench);
-  checkGroups(options.group, [base]);
   const trained = await bench.train('train', base, options.epochs);
   const result = deployed(trained.model);
   result.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));

@@ -38,6 +38,7 @@ export {
   type InsertedBatchNorm,
   type RestoreResult,
   restoreBatchNorm,
+  restoredParameters,
 } from './restore-batchnorm.js';
 export { RESTORED_KEY } from './restored.js';
 export { type TrainableOptions, type Trainables, trainables } from './trainables.js';

@@ -83,6 +83,13 @@ export async function restoreBatchNorm(model: Model, calibrate: Calibration): Pr
   return { model: copy, inserted, skipped, samples };
 }
 
+/** Names of the scales and biases that {@link restoreBatchNorm} would give a model, before any data are seen. */
+export function restoredParameters(model: Model): string[] {
+  return chooseConvs(model, []).flatMap((conv) =>
+    ['scale', 'bias'].map((name) => `${nameOf(conv)}${RESTORED_MARK}${name}`),
+  );
+}
+
 function chooseConvs(model: Model, skipped: Refusal[]): Node[] {
   const tail = reachOutputs(model.graph);
   const chosen: Node[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkGroups, groupParameters } from '../../src/finetune/run/groups.js';
-import { trainables } from '../../src/reparam/index.js';
+import { fuse, trainables } from '../../src/reparam/index.js';
 import { buildModel } from '../../src/zoo/index.js';
 
 const model = buildModel('resnet20', { size: 16, classes: 10, seed: 3 });
@@ -45,6 +45,13 @@ describe('parameter groups', () => {
     expect(() => checkGroups([{ pattern: 'layer1.0.conv1.wieght', lr: 2 }], [model])).toThrow(
       /--group: no parameter is named 'layer1\.0\.conv1\.wieght'.*layer1\.0\.conv1\.weight/s,
     );
+  });
+
+  test('a BatchNormalization that training will put back can be named', () => {
+    const folded = fuse(model, { foldBatchNorm: true }).model;
+    const pattern = '*/restored_bn/scale';
+    expect(() => checkGroups([{ pattern, lr: 2 }], [folded])).not.toThrow();
+    expect(() => checkGroups([{ pattern, lr: 2 }], [model])).toThrow(/no parameter is named/);
   });
 
   test('everything frozen is refused', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -119,6 +119,20 @@ test('the average is what is saved; what is frozen does not move; the report lis
   ]);
 }, 30_000);
 
+test('a network with an auxiliary head is trained by both and judged by one', async () => {
+  const model = smallNetwork('aux', { side: 16, classes: 10, width: 6, aux: true });
+  model.metadata.set(PREPROCESS_KEY, JSON.stringify({ ...PREPROCESS_PRESETS.cifar10, size: 16 }));
+  await saveModel(model, file('aux.onnx'));
+  const change = { model: file('aux.onnx'), aux: [{ name: 'aux', weight: 0.3 }] };
+  const report = await runTrain(options('aux', change), silent);
+  expect(report.results.trained.images).toBe(20);
+  const [before, after] = [await constants(file('aux.onnx')), await constants(report.files.trained)];
+  for (const key of ['aux.weight', 'scores.weight'])
+    expect(before.get(key)?.typed(), key).not.toEqual(after.get(key)?.typed());
+  const { graph } = await loadModel(report.files.trained);
+  expect(graph.outputs.map((v) => v.name)).toEqual(['scores', 'aux']);
+}, 30_000);
+
 describe('refused before a step', () => {
   const noSteps: Listener = (e) => {
     if (e.type === 'step') throw new Error('a step was run');
@@ -145,6 +159,7 @@ describe('refused before a step', () => {
     '%s',
     async (_, change, message, i) => {
       await expect(runTrain(options(`refused-${i}`, change), noSteps)).rejects.toThrow(message);
+      expect(existsSync(file(`refused-${i}`)), 'the run folder').toBe(false);
     },
   );
 

@@ -1,7 +1,7 @@
 import { CheckFailedError, UsageError } from '../../base/errors.js';
 import { didYouMean } from '../../base/nearest.js';
 import { type Model, sizeOf } from '../../onnx/index.js';
-import { constantOf, globMatcher, trainables } from '../../reparam/index.js';
+import { constantOf, globMatcher, restoredParameters, trainables } from '../../reparam/index.js';
 
 /** Settings for the parameters whose names match a glob. */
 export interface ParameterGroup {
@@ -62,12 +62,12 @@ export function groupParameters(
 }
 
 /**
- * @param models all that a run trains: a group may be meant for one of them
+ * @param models all that a run trains: a group may be meant for one of them, or for what training will put into it
  * @throws UsageError for a pattern that matches no parameter of any
  */
 export function checkGroups(groups: readonly ParameterGroup[], models: readonly Model[]): void {
   if (groups.length === 0) return;
-  const names = [...new Set(models.flatMap((m) => [...parameterSizes(m).keys()]))];
+  const names = [...new Set(models.flatMap((m) => [...parameterSizes(m).keys(), ...restoredParameters(m)]))];
   for (const { pattern } of groups) {
     if (names.some(globMatcher([pattern]))) continue;
     const hint = didYouMean(pattern, names);

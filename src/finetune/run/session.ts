@@ -9,6 +9,7 @@ import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import { checkImages } from './check-images.js';
 import { engineOf } from './engine.js';
 import { openRunFolder } from './folder.js';
+import { checkGroups } from './groups.js';
 import { runRecord } from './record.js';
 import { loadTeacher } from './teacher.js';
 import { type RefocusingOptions, Workbench } from './workbench.js';
@@ -36,6 +37,10 @@ export async function inRunFolder<Report>(
   work: (bench: Workbench) => Promise<Report>,
 ): Promise<Report> {
   await checkImages(sets.eval, preprocess);
+  checkGroups(
+    options.group,
+    trained.map((t) => t.model),
+  );
   const teacher = options.distill === undefined ? undefined : await loadTeacher(options.distill, preprocess);
   const engine = await createEngine(engineOf(options));
   try {
