@@ -60,6 +60,7 @@ import {
 } from './rules/reduce.js';
 import { refocusKernelGradient } from './rules/refocus.js';
 import { resizeGradient } from './rules/resize.js';
+import { scatterNdGradient } from './rules/scatter.js';
 import { gatherGradient, padGradient, sliceGradient } from './rules/select.js';
 import {
   castGradient,
@@ -88,6 +89,7 @@ const rules = {
   AveragePool: averagePoolGradient,
   BatchNormalization: batchNormGradient,
   Cast: castGradient,
+  CastLike: castGradient,
   Celu: celuGradient,
   Clip: clipGradient,
   Concat: concatGradient,
@@ -143,6 +145,7 @@ const rules = {
   Relu: reluGradient,
   Reshape: reshapeGradient,
   Resize: resizeGradient,
+  ScatterND: scatterNdGradient,
   Selu: seluGradient,
   Sigmoid: sigmoidGradient,
   Sin: sinGradient,

@@ -1,7 +1,7 @@
 /**
  * Operators that move elements: the gradient moves them back.
  *   Reshape, Flatten, Squeeze, Unsqueeze: reshape dY to X's shape.   Transpose: the inverse permutation.
- *   Identity, Dropout (inference), Cast between float types: dY.   Concat: slices of dY.
+ *   Identity, Dropout (inference), Cast and CastLike between float types: dY.   Concat: slices of dY.
  *   Split: the parts' gradients joined, zeros for parts that the loss does not read.
  *   Expand: dY summed to X's shape by the walker.   Tile: dY summed over the copies.
  *   SpaceToDepth: DepthToSpace (DCR).   DepthToSpace: the inverse of its permutation, written out (the WebGPU provider
