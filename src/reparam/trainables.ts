@@ -25,6 +25,7 @@ const PARAMETERS: ReadonlyMap<string, readonly number[]> = new Map([
   ['ConvTranspose', [1, 2]],
   ['Gemm', [0, 1, 2]],
   ['MatMul', [0, 1]],
+  ['Einsum', [0, 1, 2]],
   ['BatchNormalization', [1, 2]],
   ['InstanceNormalization', [1, 2]],
   ['LayerNormalization', [1, 2]],
@@ -32,7 +33,7 @@ const PARAMETERS: ReadonlyMap<string, readonly number[]> = new Map([
   ['PRelu', [1]],
 ]);
 
-const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
+const WEIGHTED = new Set(['Conv', 'ConvTranspose', 'Einsum', 'Gemm', 'MatMul']);
 
 /**
  * What an optimizer may change: floating-point constants that are parameters of a weighted or normalizing operator on

@@ -41,6 +41,14 @@ describe('what training may change', () => {
     expect(names(trainable)).not.toContain('stem.weight');
   });
 
+  test('of an Einsum: its matrix', () => {
+    const net = new Net();
+    const x = net.conv(net.input([1, 3, 8, 8]), 'a', [4, 3, 3, 3]);
+    const matrix = net.weight('matrix', [4, 5]);
+    const model = net.output(net.op('Einsum', [x, matrix], { equation: 'nchw,ck->nkhw' }));
+    expect(names(trainables(model).trainable)).toEqual(['a.weight', 'matrix']);
+  });
+
   test('freeze goes by name', () => {
     const { trainable, frozen } = trainables(smallNet(), { freeze: ['bn*', 'fc.bias'] });
     expect(names(trainable).some((n) => n.startsWith('bn') || n === 'fc.bias')).toBe(false);

@@ -72,6 +72,7 @@ export function imageInput(model: Model): readonly (number | null)[] {
       problem: `input '${input.name}' of ${model.source ?? 'the model'}`,
       expected: 'an image [N, C, H, W]',
       found: shape ? `[${shape.join(', ')}]` : 'an unknown rank',
+      hint: 'export the model with the shape of its input; batch, height and width may be left open',
     });
   return shape.slice(1).map((d) => (typeof d === 'number' ? d : null));
 }
