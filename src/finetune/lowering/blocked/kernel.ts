@@ -48,24 +48,28 @@ export function unpackKernel(layout: KernelLayout, packed: Float32Array): Float3
   return plain;
 }
 
+/** Kernels have millions of elements: outputs of a block go innermost, where their places are neighbours. */
 function forEachPlace(layout: KernelLayout, visit: (plain: number, packed: number) => void): void {
   const { kind, block, dims } = layout;
   const [outputs, inputs, ...kernel] = dims;
   const taps = sizeOf(kernel);
   const inputBlocks = Math.ceil(inputs / block);
-  for (let o = 0; o < outputs; o++) {
-    const ob = Math.floor(o / block);
-    const oi = o % block;
+  const stride = kind === 'dense' ? block * block : block;
+  for (let first = 0; first < outputs; first += block) {
+    const ob = first / block;
+    const here = Math.min(block, outputs - first);
     for (let i = 0; i < inputs; i++) {
-      const from = (o * inputs + i) * taps;
       const blocks = ob * inputBlocks + Math.floor(i / block);
-      const [start, stride] =
+      const start =
         kind === 'dense'
-          ? [(blocks * taps * block + (i % block)) * block + oi, block * block]
+          ? (blocks * taps * block + (i % block)) * block
           : kind === 'map'
-            ? [(blocks * block + (i % block)) * taps * block + oi, block]
-            : [(ob * inputs + i) * taps * block + oi, block];
-      for (let t = 0; t < taps; t++) visit(from + t, start + t * stride);
+            ? (blocks * block + (i % block)) * taps * block
+            : (ob * inputs + i) * taps * block;
+      for (let oi = 0; oi < here; oi++) {
+        const from = ((first + oi) * inputs + i) * taps;
+        for (let t = 0; t < taps; t++) visit(from + t, start + oi + t * stride);
+      }
     }
   }
 }
