@@ -9,6 +9,7 @@ import { convGeometry, geometryOf } from '../../autodiff/geometry.js';
 import { type Axis, axesOf, kernelLayout, type Phase, phasesOf } from './geometry.js';
 import { inputGradKernel, type KernelLayout, packedDims, scaleOutputs } from './kernel.js';
 import type { Blocked } from './nchwc.js';
+import type { Pointwise } from './pointwise-norm.js';
 import type { BlockedContext } from './rule.js';
 import type { Extra, Pending } from './tracker.js';
 import { fromVector } from './vector.js';
@@ -41,13 +42,28 @@ export function conv(c: BlockedContext): boolean {
     channels,
     dirty: false,
   });
-  t.set(node.output(), { kind: 'pending', pending: { takes: ['activation', 'sum', 'shift'], emit } });
+  const unit = [...g.kernel_shape, ...g.strides].every((k) => k === 1) && g.pads.every((p) => p === 0);
+  const pointwise: Pointwise | undefined =
+    unit && layout.kind === 'dense'
+      ? { x: t.clean(x), kernel: packed, layout, bias: node.inputs[2] }
+      : undefined;
+  const pending: Pending = {
+    takes: ['activation', 'sum', 'shift'],
+    emit,
+    ...(pointwise ? { pointwise } : {}),
+  };
+  t.set(node.output(), { kind: 'pending', pending });
   return true;
 }
 
 export function convInputGrad(c: BlockedContext): boolean {
   const { n, t, node } = c;
   const [dy, w] = [node.input(0), node.input(1)];
+  const unstored = t.entry(dy);
+  if (unstored?.kind === 'unstored') {
+    t.set(node.output(), { kind: 'pending', pending: unstored.gradient.input });
+    return true;
+  }
   const [dyShape, wShape] = [c.shape(dy), c.shape(w)];
   const g = geometryOf(node);
   const xShape = node.ints('shape') ?? [];

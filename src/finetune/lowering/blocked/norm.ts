@@ -9,6 +9,13 @@
  */
 import { sizeOf, type Value } from '../../../onnx/index.js';
 import type { Blocked, Nchwc } from './nchwc.js';
+import {
+  type Pointwise,
+  type PointwiseSite,
+  paysOff,
+  pointwiseNorm,
+  pointwiseNormGrad,
+} from './pointwise-norm.js';
 import type { BlockedContext } from './rule.js';
 import type { Extra } from './tracker.js';
 import { fromVector, toVector } from './vector.js';
@@ -24,7 +31,7 @@ export interface Statistics {
 }
 
 /** By the mean that the backward node reads. */
-export type StatisticsTable = Map<Value, Statistics>;
+export type StatisticsTable = Map<Value, Statistics | PointwiseSite>;
 
 /** A kernel is scaled instead of the map where it has less than this share of the map's elements. */
 const FOLD_SHARE = 0.5;
@@ -35,6 +42,12 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
   const dims4 = shape(x);
   if (dims4.length !== 4) return false;
   const channels = dims4[1];
+  const unstored = pointwiseBefore(c);
+  if (unstored) {
+    const site = pointwiseNorm(c, unstored);
+    table.set(t.current(node.output(1)), site);
+    return true;
+  }
   const perM = b.f32(channels / sizeOf(dims4));
   const { u, shift } = shifted(c, x, guess, perM);
   const fromGuess = shift.kind === 'guess';
@@ -63,6 +76,37 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
   return true;
 }
 
+/** A 1×1 convolution whose output nothing but this BatchNormalization reads, forth and back, if it pays off. */
+function pointwiseBefore({ t, node }: BlockedContext): Pointwise | undefined {
+  const x = node.input(0);
+  const entry = t.entry(x);
+  const conv = entry?.kind === 'pending' ? entry.pending.pointwise : undefined;
+  const producer = x.producer;
+  if (!conv || !producer || !paysOff(conv) || !onlyNormalized(x)) return undefined;
+  const backward = x.uses.find((u) => u.node.opType === 'BatchNormTrainGrad');
+  const gradientReaders = backward?.node.output(0).uses ?? [];
+  const own = gradientReaders.every(
+    ({ node: reader, index }) =>
+      index === 0 &&
+      (reader.opType === 'ConvInputGrad'
+        ? reader.input(1) === producer.input(1)
+        : reader.opType === 'ConvWeightGrad' && reader.input(1) === producer.input(0)),
+  );
+  return own ? conv : undefined;
+}
+
+/** Whether only one BatchNormalization reads the value, and its gradient. */
+function onlyNormalized(x: Value): boolean {
+  const forward = x.uses.filter((u) => u.node.opType === 'BatchNormTrain' && u.index === 0);
+  const backward = x.uses.filter((u) => u.node.opType === 'BatchNormTrainGrad' && u.index === 1);
+  return (
+    !x.isOutput &&
+    forward.length === 1 &&
+    backward.length <= 1 &&
+    x.uses.length === forward.length + backward.length
+  );
+}
+
 interface Shifted {
   readonly u: Blocked;
   readonly shift: { readonly kind: 'guess' | 'mean'; readonly by: Value };
@@ -71,13 +115,7 @@ interface Shifted {
 function shifted(c: BlockedContext, x: Value, guess: Value | undefined, perM: Value): Shifted {
   const { b, n, t, shape } = c;
   const entry = t.entry(x);
-  const readers = x.uses.every(
-    ({ node, index }) =>
-      (node.opType === 'BatchNormTrain' && index === 0) ||
-      (node.opType === 'BatchNormTrainGrad' && index === 1),
-  );
-  const alone = readers && x.uses.filter((u) => u.node.opType === 'BatchNormTrain').length === 1;
-  if (guess && alone && entry?.kind === 'pending' && entry.pending.takes.includes('shift')) {
+  if (guess && onlyNormalized(x) && entry?.kind === 'pending' && entry.pending.takes.includes('shift')) {
     const by = fromVector(n, guess, shape(x)[1]);
     return { u: entry.pending.emit({ shift: by }), shift: { kind: 'guess', by } };
   }
@@ -92,6 +130,10 @@ export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): b
   const [dy, x, meanOutput] = [node.input(0), node.input(1), node.input(3)];
   const site = table.get(meanOutput);
   if (!site) return false;
+  if ('conv' in site) {
+    t.set(node.output(0), { kind: 'unstored', gradient: pointwiseNormGrad(c, site) });
+    return true;
+  }
   const { u, mean, inverse, scale } = site;
   const channels = u.channels;
   const gradient = t.clean(dy);

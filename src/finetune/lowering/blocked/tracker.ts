@@ -1,6 +1,7 @@
 import { Tensor, type Value } from '../../../onnx/index.js';
 import { type KernelLayout, packedDims, packInGraph, packKernel, unpackInGraph } from './kernel.js';
 import type { Activation, Blocked, Nchwc } from './nchwc.js';
+import type { Pointwise, PointwiseGradient } from './pointwise-norm.js';
 
 /** What a convolution that is not emitted yet can still take in. */
 export interface Extra {
@@ -22,6 +23,8 @@ export interface Pending {
   readonly compact?: { readonly strides: readonly number[]; emit(): Blocked };
   /** The strides whose multiples `Extra.compact` is added at. */
   readonly strides?: readonly number[];
+  /** Set for 1×1 convolutions of stride 1. */
+  readonly pointwise?: Pointwise;
 }
 
 /** How the value of an NCHW tensor of the original graph is at hand. */
@@ -34,6 +37,8 @@ export type Entry =
   | { readonly kind: 'spread'; readonly small: Blocked; readonly dims: readonly number[] }
   /** `factor` [Cp] times `blocked`; the product is left to the convolutions that read it. */
   | { readonly kind: 'scaled'; readonly blocked: Blocked; readonly factor: Value }
+  /** The gradient of a map that was never stored: what its convolution's gradients would make of it. */
+  | { readonly kind: 'unstored'; readonly gradient: PointwiseGradient }
   /** An element-wise product that only a sum over pixels reads. */
   | { readonly kind: 'product'; readonly left: Blocked; readonly right: Blocked };
 
@@ -229,6 +234,8 @@ export class Tracker {
         const value = n.b.op('Add', [first.value, this.clean(entry.other).value]);
         return { ...first, value };
       }
+      case 'unstored':
+        throw new Error('the gradient of a map that was never stored has another reader');
       case 'scaled':
         return {
           ...entry.blocked,

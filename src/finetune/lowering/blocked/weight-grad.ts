@@ -25,6 +25,12 @@ const FEW_INPUTS = 64;
 export function convWeightGrad(c: BlockedContext): boolean {
   const { n, t, node } = c;
   const [dy, x] = [node.input(0), node.input(1)];
+  const unstored = t.entry(dy);
+  if (unstored?.kind === 'unstored') {
+    const { kernel, layout } = unstored.gradient;
+    t.setKernel(node.output(), { layout, value: kernel });
+    return true;
+  }
   const [xShape, wShape, dyShape] = [c.shape(x), c.shape(node.output()), c.shape(dy)];
   const g = geometryOf(node);
   const layout = kernelLayout(xShape, wShape, g.group, n.block, t.isPlain(x));
