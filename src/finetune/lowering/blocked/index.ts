@@ -10,12 +10,15 @@ import type { LoweredParameter, Lowering, TrainedParameter } from '../lowering.j
 import { portable } from '../portable/index.js';
 import { clip, clipGrad, relu, reluGrad } from './activation.js';
 import { NCHWC_DOMAIN } from './block.js';
-import { conv, convInputGrad } from './conv.js';
+import { conv } from './conv.js';
 import { add, ELEMENTWISE, elementwise, mul, pass } from './elementwise.js';
+import { convInputGrad } from './input-grad.js';
 import { packInGraph, unpackInGraph } from './kernel.js';
+import { maxPoolGrad } from './max-pool-grad.js';
 import { Nchwc } from './nchwc.js';
 import { batchNorm, batchNormTrain, batchNormTrainGrad, type StatisticsTable } from './norm.js';
 import { averagePoolGrad, expand, globalPool, pool, reduceMean, reduceSum } from './pool.js';
+import { concat, gather, pad, slice } from './rearrange.js';
 import { gramKernel, refocusKernel, refocusMapGrad } from './refocus.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
 import { sameLayout, Tracker } from './tracker.js';
@@ -36,16 +39,20 @@ function rulesOf(
     ['BatchNormalization', batchNorm],
     ['Clip', clip],
     ['ClipGrad', clipGrad],
+    ['Concat', concat],
     ['Conv', conv],
     ['ConvInputGrad', convInputGrad],
     ['ConvWeightGrad', convWeightGrad],
     ['Dropout', pass],
     ['Expand', expand],
+    ['Gather', gather],
     ['GlobalAveragePool', globalPool],
     ['GlobalMaxPool', globalPool],
     ['Identity', pass],
     ['MaxPool', pool],
+    ['MaxPoolGrad', maxPoolGrad],
     ['Mul', mul],
+    ['Pad', pad],
     ['ReduceMean', reduceMean],
     ['ReduceSum', reduceSum],
     ['RefocusKernel', (c) => refocusKernel(c, () => portably(c)[0])],
@@ -53,6 +60,7 @@ function rulesOf(
     ['GramKernel', (c) => gramKernel(c, () => portably(c)[0])],
     ['Relu', relu],
     ['ReluGrad', reluGrad],
+    ['Slice', slice],
   ]);
 }
 

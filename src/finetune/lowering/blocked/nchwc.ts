@@ -135,27 +135,64 @@ export class Nchwc {
     return this.reshape(v, [n, c / this.block, h * w, this.block]);
   }
 
-  /** Σ over images and pixels, [Cp]: over the pixels of each image first, which rounds less and runs in all threads. */
+  /**
+   * Σ over images and pixels, [Cp]: over chunks of each image's pixels first, then over chunks and images, which rounds
+   * less than one long sum and runs in all threads.
+   */
   channelSum(v: Value, dims: readonly number[]): Value {
+    const [n, c, h, w] = dims;
     const { b } = this;
-    const perImage = b.op('ReduceSum', [this.panels(v, dims), b.i64([2])], { keepdims: 0 });
-    return this.reshape(b.op('ReduceSum', [perImage, b.i64([0])], { keepdims: 0 }), [dims[1]]);
+    const chunks = chunksOf(h, w);
+    const parts = this.reshape(v, [n, (c / this.block) * chunks, (h / chunks) * w, this.block]);
+    const sums = b.op('ReduceSum', [parts, b.i64([2])], { keepdims: 0 });
+    return this.#sumChunks(sums, [n, c], chunks, [0, 2]);
   }
 
-  /** Σ over the pixels of v·w for every image and channel, [N, Cp]: one convolution whose kernels are as large as the maps. */
+  /**
+   * Σ over the pixels of v·w for every image and channel, [N, Cp]: one convolution in which w is the kernel and which gives
+   * one pixel; a chunk of rows of a block of channels is a channel of its own.
+   */
   imageDot(v: Value, w: Value, dims: readonly number[]): Value {
-    const [n, c, h, wd] = dims;
-    const d = this.conv(
-      this.reshape(v, [1, n * c, h, wd]),
-      this.reshape(w, [n * c, 1, h, wd]),
-      [1, n * c, 1, 1],
-      { kernel: [h, wd], group: n * c },
-    );
-    return this.reshape(d, [n, c]);
+    const chunks = chunksOf(dims[2], dims[3]);
+    return this.#sumChunks(this.#chunkDots(v, w, dims, chunks), dims, chunks, [2]);
   }
 
   /** Σ over images and pixels of v·w, [Cp]. */
   channelDot(v: Value, w: Value, dims: readonly number[]): Value {
-    return this.b.op('ReduceSum', [this.imageDot(v, w, dims), this.b.i64([0])], { keepdims: 0 });
+    const chunks = chunksOf(dims[2], dims[3]);
+    return this.#sumChunks(this.#chunkDots(v, w, dims, chunks), dims, chunks, [0, 2]);
   }
+
+  #chunkDots(v: Value, w: Value, [n, c, h, wd]: readonly number[], chunks: number): Value {
+    const groups = n * c * chunks;
+    const kernel = [h / chunks, wd];
+    return this.conv(
+      this.reshape(v, [1, groups, ...kernel]),
+      this.reshape(w, [groups, 1, ...kernel]),
+      [1, groups, 1, 1],
+      {
+        kernel,
+        group: groups,
+      },
+    );
+  }
+
+  /** [N, C/B, chunks, B] summed over chunks, and over images where `axes` has 0. */
+  #sumChunks(v: Value, [n, c]: readonly number[], chunks: number, axes: readonly number[]): Value {
+    const { b } = this;
+    const each = this.reshape(v, [n, c / this.block, chunks, this.block]);
+    const images = chunks === 1 ? each : b.op('ReduceSum', [each, b.i64([2])], { keepdims: 0 });
+    const rows = this.reshape(images, [n, c]);
+    return axes.includes(0) ? b.op('ReduceSum', [rows, b.i64([0])], { keepdims: 0 }) : rows;
+  }
+}
+
+/** A sum of products keeps its digits over so many; more are added up in parts. */
+const LONGEST_SUM = 512;
+
+/** Into how many equal groups of rows a map is split so that none has more than {@link LONGEST_SUM} pixels. */
+function chunksOf(h: number, w: number): number {
+  for (let chunks = 1; chunks < h; chunks++)
+    if (h % chunks === 0 && (h / chunks) * w <= LONGEST_SUM) return chunks;
+  return h;
 }

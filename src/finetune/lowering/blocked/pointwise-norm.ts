@@ -45,7 +45,7 @@ const PRODUCTS_PER_PASS = 50;
 export function paysOff({ x, layout }: Pointwise): boolean {
   const [outputs, inputs] = packedDims(layout);
   const pixels = x.dims[2] * x.dims[3];
-  return outputs >= inputs && inputs * inputs < PRODUCTS_PER_PASS * outputs && pixels > 1;
+  return outputs >= 2 * inputs && inputs * inputs < PRODUCTS_PER_PASS * outputs && pixels > 1;
 }
 
 export function pointwiseNorm(c: BlockedContext, conv: Pointwise): PointwiseSite {

@@ -1,10 +1,10 @@
 /** Pools and sums over pixels on blocked tensors. */
-import { sizeOf, type Value } from '../../../onnx/index.js';
+import { sizeOf } from '../../../onnx/index.js';
 import { geometryOf, poolGeometry } from '../../autodiff/geometry.js';
 import { windowShares } from '../portable/pool.js';
-import { interleaved } from './conv.js';
-import { type Axis, axesOf, phasesOf } from './geometry.js';
+import { type Axis, axesOf } from './geometry.js';
 import { channelSumOf } from './norm.js';
+import { gatherPixels, spacedPixels } from './pixels.js';
 import type { BlockedContext } from './rule.js';
 
 export function pool(c: BlockedContext): boolean {
@@ -110,7 +110,10 @@ export function expand(c: BlockedContext): boolean {
   return true;
 }
 
-/** Each output's gradient, divided by what its window counts, spread over the window: a depthwise dX with kernels of ones. */
+/**
+ * Each output's gradient, divided by what its window counts, goes to every pixel of the window: where windows do not
+ * overlap a copy, else dY spaced out with zeros and a depthwise convolution with ones.
+ */
 export function averagePoolGrad(c: BlockedContext): boolean {
   const { b, n, t, node, shape } = c;
   const dy = node.input(0);
@@ -119,43 +122,43 @@ export function averagePoolGrad(c: BlockedContext): boolean {
   if (dyShape.length !== 4 || t.isPlain(dy)) return false;
   const g = geometryOf(node);
   const axes = axesOf(g, xShape.slice(2), dyShape.slice(2));
-  const phases = axes.map(phasesOf);
-  const [rows, columns] = phases;
-  if (!rows || !columns) return false;
+  const [rows, columns] = axes;
+  const ends = axes.map((a) => a.size + a.begin - (a.out - 1) * a.stride - 1);
+  if (axes.some((a, i) => a.dilation !== 1 || a.begin >= a.kernel || ends[i] < 0)) return false;
   const source = t.clean(dy);
   const share = windowShares(g, xShape.slice(2), dyShape.slice(2), node.int('count_include_pad', 0) !== 0);
   const uniform = share.every((s) => s === share[0]);
-  const even = uniform
-    ? source.value
+  const spread = uniform
+    ? b.op('Mul', [source.value, b.f32(share[0])])
     : n.reshape(
         b.op('Mul', [n.panels(source.value, source.dims), b.f32(share, [1, 1, share.length, 1])]),
         source.dims,
       );
   const dims = [...source.dims.slice(0, 2), ...xShape.slice(2)];
-  const value = spread(c, even, dims, axes, uniform ? share[0] : 1, rows, columns);
+  const place = (a: Axis, at: number): number | undefined => {
+    const window = Math.floor((at + a.begin) / a.stride);
+    const inside = at + a.begin - window * a.stride < a.kernel && window < a.out;
+    return inside ? window : undefined;
+  };
+  if (axes.every((a) => a.kernel <= a.stride)) {
+    const key = `windows ${g.kernel_shape} ${g.strides} ${g.pads}`;
+    const value = gatherPixels(n, spread, source.dims, [xShape[2], xShape[3]], key, (r, q) => {
+      const [y, x] = [place(rows, r), place(columns, q)];
+      return y === undefined || x === undefined ? undefined : y * columns.out + x;
+    });
+    t.setBlocked(node.output(), { value, dims, channels: source.channels, dirty: false });
+    return true;
+  }
+  const value = n.conv(
+    spacedPixels(n, spread, source.dims, axes),
+    n.constant([dims[1], 1, ...g.kernel_shape], 1),
+    dims,
+    {
+      kernel: g.kernel_shape,
+      pads: [...axes.map((a) => a.kernel - 1 - a.begin), ...ends],
+      group: dims[1],
+    },
+  );
   t.setBlocked(node.output(), { value, dims, channels: source.channels, dirty: false });
   return true;
-}
-
-function spread(
-  c: BlockedContext,
-  v: Value,
-  dims: readonly number[],
-  axes: readonly Axis[],
-  weight: number,
-  rows: NonNullable<ReturnType<typeof phasesOf>>,
-  columns: NonNullable<ReturnType<typeof phasesOf>>,
-): Value {
-  const { n } = c;
-  const channels = dims[1];
-  const size = [dims[0], channels, ...axes.map((a) => Math.ceil(a.size / a.stride))];
-  return interleaved(c, dims, rows, columns, (r, q) => {
-    const kernel = [r.taps.length, q.taps.length];
-    if (sizeOf(kernel) === 0) return n.constant(size, 0);
-    return n.conv(v, n.constant([channels, 1, ...kernel], weight), size, {
-      kernel,
-      pads: [r.begin, q.begin, r.end, q.end],
-      group: channels,
-    });
-  });
 }

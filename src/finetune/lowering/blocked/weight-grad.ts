@@ -4,8 +4,9 @@
  */
 import type { Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
-import { gradientOf } from './conv.js';
+
 import { axesOf, kernelLayout } from './geometry.js';
+import { gradientOf } from './input-grad.js';
 import { type KernelLayout, scaleOutputs } from './kernel.js';
 import type { BlockedContext } from './rule.js';
 import { byColumns, byShifts, byTaps } from './weight-grad/dense.js';

@@ -1,6 +1,7 @@
 /** dW of dense kernels of more than one tap. */
 import { Tensor, type Value } from '../../../../onnx/index.js';
 import { transposeBlocks } from '../kernel.js';
+import { withZeroRow } from '../pixels.js';
 import { channelRows, inputDims, outputDims, sumFirst, type WeightGradTask } from './task.js';
 
 /** Up to so many input channels the shifted inputs are stacked: the product's kernel wants a dozen rows at least. */
@@ -8,12 +9,6 @@ const STACKED_INPUTS = 32;
 
 function kernelOf({ axes }: WeightGradTask): readonly [number, number] {
   return [axes[0].kernel, axes[1].kernel];
-}
-
-/** X with one more row of zeros, for windows that reach outside to point at. */
-function withZeroRow(task: WeightGradTask): Value {
-  const [images, inputs, h, w] = inputDims(task);
-  return task.n.affine(task.x, [images, inputs, h + 1, w], { pads: [0, 0, 1, 0] });
 }
 
 /** Pixel of X that tap (i, j) of output (r, q) reads, or the first one of the row of zeros. */
@@ -50,7 +45,7 @@ export function byColumns(task: WeightGradTask): Value {
       for (let c = 0; c < blocks; c++)
         for (let i = 0; i < kh; i++)
           for (let j = 0; j < kw; j++) order[at++] = c * h * w + pixelOf(task, r, q, i, j);
-  const lines = n.reshape(withZeroRow(task), [images, blocks * h * w, block]);
+  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), [images, blocks * h * w, block]);
   const columns = b.op('Gather', [lines, int32(task, order)], { axis: 1 });
   const rows = b.op('Transpose', [channelRows(task, dy, outputDims(task))], { perm: [1, 0, 2] });
   const product = b.op('MatMul', [
@@ -77,7 +72,7 @@ export function byTaps(task: WeightGradTask): Value {
   for (let i = 0; i < kh; i++)
     for (let j = 0; j < kw; j++)
       for (let r = 0; r < oh; r++) for (let q = 0; q < ow; q++) order[at++] = pixelOf(task, r, q, i, j);
-  const lines = n.reshape(withZeroRow(task), [images, ib, h * w, block]);
+  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), [images, ib, h * w, block]);
   const gathered = b.op('Gather', [lines, int32(task, order)], { axis: 2 });
   const panels = n.reshape(gathered, [images, ib * kh * kw, pixels, block]);
   const rows = n.reshape(channelRows(task, dy, outputDims(task)), [images, 1, outputs, pixels]);

@@ -1,0 +1,96 @@
+import { Tensor, type Value } from '../../../onnx/index.js';
+import type { Axis } from './geometry.js';
+import type { Nchwc } from './nchwc.js';
+
+/** The pixel (row · width + column) of the source that a pixel of the result takes; undefined: zero. */
+export type PixelMap = (row: number, column: number) => number | undefined;
+
+/**
+ * Rearranges the pixels of every map, [N, Cp, …] → [N, Cp, H, W], in one Gather: whole blocks move, in all threads.
+ * @param v [N, Cp, h, w], or maps side by side as [N, Cp, pixels, 1]
+ * @param key names the map, for equal ones to share their indices
+ */
+export function gatherPixels(
+  n: Nchwc,
+  v: Value,
+  from: readonly number[],
+  size: readonly [number, number],
+  key: string,
+  map: PixelMap,
+): Value {
+  const [images, channels, h, w] = from;
+  const [height, width] = size;
+  const index = new Int32Array(height * width);
+  const nothing = h * w;
+  let zeros = false;
+  for (let r = 0; r < height; r++)
+    for (let q = 0; q < width; q++) {
+      const at = map(r, q);
+      zeros ||= at === undefined;
+      index[r * width + q] = at ?? nothing;
+    }
+  const source = zeros ? withZeroRow(n, v, from) : v;
+  const panels = n.panels(source, [images, channels, zeros ? h + 1 : h, w]);
+  const indices = n.shared(`pixels ${key} [${from.slice(2)}] [${size}]`, () =>
+    n.b.constant(Tensor.int32([index.length], index)),
+  );
+  return n.reshape(n.b.op('Gather', [panels, indices], { axis: 2 }), [images, channels, height, width]);
+}
+
+/** The map with one more row, of zeros, for what lies outside to point at. */
+export function withZeroRow(n: Nchwc, v: Value, [images, channels, h, w]: readonly number[]): Value {
+  return n.affine(v, [images, channels, h + 1, w], { pads: [0, 0, 1, 0] });
+}
+
+/** Zeros between the pixels, s − 1 of them: (out − 1)·s + 1 rows and columns. */
+export function spacedPixels(n: Nchwc, v: Value, from: readonly number[], axes: readonly Axis[]): Value {
+  if (axes.every((a) => a.stride === 1)) return v;
+  const [rows, columns] = axes.map((a) => (a.out - 1) * a.stride + 1);
+  return scatterPixels(n, v, from, [rows, columns], axes);
+}
+
+/** Puts pixels at the multiples of the strides. */
+export function scatterPixels(
+  n: Nchwc,
+  v: Value,
+  from: readonly number[],
+  size: readonly [number, number],
+  [rows, columns]: readonly Axis[],
+): Value {
+  return gatherPixels(n, v, from, size, `spaced ${rows.stride} ${columns.stride}`, (r, q) =>
+    r % rows.stride === 0 && q % columns.stride === 0
+      ? (r / rows.stride) * columns.out + q / columns.stride
+      : undefined,
+  );
+}
+
+/**
+ * Maps whose pixels are the phases of a larger one, by row and column index modulo the strides, put together.
+ * @param parts phase (i, j) at i·s_columns + j, each of the dims `frame`
+ */
+export function interleavePhases(
+  n: Nchwc,
+  parts: readonly Value[],
+  frame: readonly number[],
+  [rows, columns]: readonly [number, number],
+  size: readonly [number, number],
+): Value {
+  const [images, channels, h, w] = frame;
+  const sides =
+    parts.length === 1
+      ? parts[0]
+      : n.b.op(
+          'Concat',
+          parts.map((p) => n.panels(p, frame)),
+          { axis: 2 },
+        );
+  return gatherPixels(
+    n,
+    sides,
+    [images, channels, parts.length * h * w, 1],
+    size,
+    `phases ${rows} ${columns} of ${h} ${w}`,
+    (r, q) =>
+      ((r % rows) * columns + (q % columns)) * h * w + Math.floor(r / rows) * w + Math.floor(q / columns),
+  );
+}
