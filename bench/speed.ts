@@ -1,6 +1,6 @@
 // npm run bench:speed -- [options]: see bench/README.md.
 import { InterruptedError, ReparamError } from '../src/base/errors.js';
-import { parseArguments, USAGE } from './speed/arguments.js';
+import { type Arguments, parseArguments, USAGE } from './speed/arguments.js';
 import { machine } from './speed/machine.js';
 import { availableSides, measure, measurePairs, type Setting } from './speed/measure.js';
 import type { Measurement } from './speed/measurement.js';
@@ -19,7 +19,23 @@ async function main(): Promise<void> {
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.once(name, () => stop.abort(new InterruptedError({ problem: 'stopped' })));
   const setting: Setting = { options, signal: stop.signal, progress: say };
-  const { measurements, pairs } = options.paired ? await measureAllPairs(setting) : await measureAll(setting);
+  const measured: Measured = { measurements: [], pairs: [] };
+  try {
+    await (options.paired
+      ? measureAllPairs(setting, measured.pairs)
+      : measureAll(setting, measured.measurements));
+  } finally {
+    // A run takes long: what an interruption or a failed check leaves is printed too.
+    if (measured.measurements.length + measured.pairs.length > 0) print(options, measured);
+  }
+}
+
+interface Measured {
+  readonly measurements: Measurement[];
+  readonly pairs: PairedMeasurement[];
+}
+
+function print(options: Arguments, { measurements, pairs }: Measured): void {
   const { rounds, steps, warmup, threads } = options;
   const processes = [...measurements, ...pairs].flatMap((m): readonly { library: string }[] => m.processes);
   const results: Results = {
@@ -44,22 +60,15 @@ function howMade(measured: readonly (Measurement | PairedMeasurement)[]): string
   return [...new Set(lines)];
 }
 
-type Measured = Pick<Results, 'measurements' | 'pairs'>;
-
-async function measureAll(setting: Setting): Promise<Measured> {
+async function measureAll(setting: Setting, found: Measurement[]): Promise<void> {
   const { networks, trainings } = setting.options;
   const sides = await availableSides(setting);
-  const measurements: Measurement[] = [];
   for (const network of networks)
-    for (const training of trainings)
-      measurements.push(...(await measure(network, training, sides, setting)));
-  return { measurements, pairs: [] };
+    for (const training of trainings) found.push(...(await measure(network, training, sides, setting)));
 }
 
-async function measureAllPairs(setting: Setting): Promise<Measured> {
-  const pairs: PairedMeasurement[] = [];
-  for (const network of setting.options.networks) pairs.push(await measurePairs(network, setting));
-  return { measurements: [], pairs };
+async function measureAllPairs(setting: Setting, found: PairedMeasurement[]): Promise<void> {
+  for (const network of setting.options.networks) found.push(await measurePairs(network, setting));
 }
 
 try {

@@ -46,19 +46,21 @@ export async function measure(
   const title = titleOf(scaled(network, options.scale));
   const reports = new Map<Side, ProcessReport[]>();
   for (const side of sides) if (measures(side, training)) reports.set(side, []);
+  const group = (): Measurement[] =>
+    [...reports].map(([side, processes]) => ({ network, title, training, side, processes }));
   await withFolder(async (folder) => {
     writeTask(folder, network, training, options);
-    for (let round = 1; round <= options.rounds; round++)
+    for (let round = 1; round <= options.rounds; round++) {
       for (const [side, list] of reports) {
         progress(`${title}, ${training}: ${side}, round ${round} of ${options.rounds}`);
         const command =
           side === 'reparam' ? ourCommand('ours.js', folder) : peerProgram(side, options).command(folder);
         list.push(await runReport(command, processReport, signal));
       }
+      checkSameWork(group());
+    }
   });
-  const group = [...reports].map(([side, processes]) => ({ network, title, training, side, processes }));
-  checkSameWork(group);
-  return group;
+  return group();
 }
 
 /** Measures our refocusing against our plain training of one network, in processes that train both. */
@@ -66,15 +68,15 @@ export async function measurePairs(network: NetworkName, setting: Setting): Prom
   const { options, signal, progress } = setting;
   const title = titleOf(scaled(network, options.scale));
   const processes: PairReport[] = [];
+  const measured = { network, title, processes };
   await withFolder(async (folder) => {
     writeTask(folder, network, 'refocus', options);
     for (let round = 1; round <= options.rounds; round++) {
       progress(`${title}, paired: round ${round} of ${options.rounds}`);
       processes.push(await runReport(ourCommand('paired.js', folder), pairReport, signal));
+      checkSameStart(measured);
     }
   });
-  const measured = { network, title, processes };
-  checkSameStart(measured);
   return measured;
 }
 
