@@ -8,7 +8,7 @@ const DISTURBED = 0.05;
 const TICKS = 20;
 
 /** The first losses come from the same weights: the share by which they may differ. */
-const SAME_LOSS = 1e-4;
+const SAME_LOSS = 1e-5;
 /**
  * Later ones, up to {@link COMPARED} steps, also by this share of what the loss has fallen: rounding grows from step to step
  * where few values make a batch statistic, and a step without its momentum is 30 % off.
