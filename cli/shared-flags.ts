@@ -287,6 +287,13 @@ export const runFlags = {
     default: REFOCUS_DEFAULTS.resume,
     ...run,
   },
+  switchOptimizer: {
+    kind: toggle,
+    describe:
+      'With --resume: take another optimizer, rate, decay or clipping than the run was started with; what begins anew is said',
+    default: REFOCUS_DEFAULTS.switchOptimizer,
+    ...run,
+  },
   checkpointEvery: {
     kind: integer(0),
     describe: 'Steps between checkpoints; 0: at the end of each epoch',

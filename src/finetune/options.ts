@@ -88,6 +88,8 @@ export interface RunOptions {
   /** Run folder. */
   readonly out: string;
   readonly resume: boolean;
+  /** With `resume`: the optimizer, its settings, learning rate, weight decay and clipping may be others than at the start. */
+  readonly switchOptimizer: boolean;
   /** Steps between checkpoints; 0: at the end of each epoch only. */
   readonly checkpointEvery: number;
   /** Refuse a run whose steps need more memory than is free. */
@@ -193,6 +195,7 @@ export const REFOCUS_DEFAULTS = {
   seed: 0,
   device: 'cpu',
   resume: false,
+  switchOptimizer: false,
   checkpointEvery: 0,
   memoryCheck: true,
 } as const satisfies Partial<RefocusOptions>;

@@ -41,7 +41,7 @@ describe('the state of one form as state of the other', () => {
         // The state of one lowering goes on in the other's layout.
         const second = await stepOf(engine, after, setting, { lowering: 'blocked' });
         const middle = stored(first, await run(engine, first, setting, HALF));
-        const { tensors, toGram, toExplicit, strangers, lost } = convertForms(middle, second, form);
+        const { tensors, toGram, toExplicit, strangers, lost } = convertForms(middle, HALF, second, form);
         expect([toGram.length, toExplicit.length]).toEqual(after === 'gram' ? [3, 0] : [0, 3]);
         expect([strangers.size, lost]).toEqual([0, []]);
         const state = await run(engine, second, setting, HALF, restoreState('checkpoint', second, tensors));
@@ -70,11 +70,11 @@ describe('the state of one form as state of the other', () => {
     const map = 'depthwise/refconv/map';
     const other = coarse(randomFor('another map'), held.get(map)?.dims ?? [], 1 / 16);
     held.set(map, other);
-    const found = convertForms(held, second, form);
+    const found = convertForms(held, 0, second, form);
     expect([...found.strangers]).toEqual([[map, other]]);
     const again = withWeights(form, found.strangers);
     const third = await stepOf(engine, 'gram', setting, { model: again });
-    const { tensors, strangers } = convertForms(held, third, again);
+    const { tensors, strangers } = convertForms(held, 0, third, again);
     expect(strangers.size).toBe(0);
     expect(toFloat64(tensors.get(`${map}/alpha`) ?? other)).toEqual(Float64Array.of(1));
     expect(Math.max(...toFloat64(tensors.get(`${map}/z`) ?? other).map(Math.abs))).toBeLessThan(1e-6);

@@ -45,6 +45,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   resume: false,
   checkpointEvery: 0,
   memoryCheck: true,
+  switchOptimizer: false,
   out: join(folder, out),
   ...change,
 });

@@ -229,6 +229,50 @@ describe('a run in the default form', () => {
         expect(relativeL2(kernel, expected.get(name) ?? []), name).toBeLessThan(1e-4);
     }, 120_000);
 
+  test('the optimizer may change with --switch-optimizer: what begins anew is said, and the Gram form given up and taken', async () => {
+    const out = 'switched';
+    await stopped((listener, signal) => runRefocus(options(out), listener, signal), 5);
+    const adam = { optimizer: 'adamw', lr: 1e-4, resume: true } as const;
+    await expect(runRefocus(options(out, adam), () => undefined)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(
+        /options\.lr was 0\.02, is 0\.0001; options\.optimizer was "sgd", is "adamw".*--switch-optimizer/s,
+      ),
+    });
+    await expect(
+      runRefocus(options('unstarted', { switchOptimizer: true }), () => undefined),
+    ).rejects.toMatchObject({ exitCode: 2, message: expect.stringContaining('--resume beside it') });
+    const messages: string[] = [];
+    const listener: Listener = (e) => {
+      if (e.type === 'log') messages.push(`${e.level}: ${e.message}`);
+    };
+    const switchTo = { ...adam, switchOptimizer: true };
+    await stopped(
+      (l, signal) =>
+        runRefocus(
+          options(out, switchTo),
+          (e) => {
+            l(e);
+            listener(e);
+          },
+          signal,
+        ),
+      7,
+    );
+    expect(messages.join('\n')).toMatch(/info: refocus: from step 3 on explicit maps in 1 layers, converted/);
+    expect(messages.join('\n')).toMatch(
+      /warning: refocus: the optimizer was {"kind":"sgd".*}, is {"kind":"adamw".*}; \d+ tensors of its state begin at their start/,
+    );
+    // Back: what Adam made is no α·R₀ + Z·Uᵀ, so it is the R₀ of what follows, in a file.
+    messages.length = 0;
+    const back = await runRefocus(options(out, { resume: true, switchOptimizer: true }), listener);
+    expect(back.form).toEqual({ choice: 'auto', gram: 1, explicit: 2 });
+    expect(back.verify).toMatchObject({ equivalent: true, problems: [] });
+    expect(messages.join('\n')).toContain('from step 6 on the Gram form in 1 layers');
+    const files = readdirSync(join(folder, out, 'checkpoint'));
+    expect(files.filter((f) => f.startsWith('refocus-maps-'))).toHaveLength(1);
+  }, 120_000);
+
   test('a training form that was trained before goes on: its maps are files beside the checkpoint', async () => {
     const train = (out: string, change: Partial<TrainOptions> = {}): TrainOptions => ({
       ...REFOCUS_DEFAULTS,

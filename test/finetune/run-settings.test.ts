@@ -42,6 +42,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   resume: false,
   checkpointEvery: 0,
   memoryCheck: true,
+  switchOptimizer: false,
   out: file(out),
   ...change,
 });

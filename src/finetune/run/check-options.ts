@@ -64,6 +64,11 @@ export function checkOptions(options: Checked): void {
       throw new UsageError({ problem: `--${kebab(name)}`, expected, found: `${value}` });
   }
   checkOptimizer(options);
+  if (options.switchOptimizer && !options.resume)
+    throw new UsageError({
+      problem: '--switch-optimizer changes the optimizer of a run that goes on',
+      expected: '--resume beside it',
+    });
   checkGroupSettings(options.group);
   checkAuxiliary(options.aux);
   if (options.emaWarmup && options.ema === undefined)

@@ -14,8 +14,11 @@ import { alphaOf, zOf } from '../step/refocus.js';
 import type { StateKind } from '../step/state.js';
 import { keyOf } from './checkpoint.js';
 
-/** What is left of a map that is no α·R₀ + Z·Uᵀ; the float32 rounding of a million steps stays below. */
-const SAME = 1e-4;
+/**
+ * What float32 rounding leaves of a map beside α·R₀ + Z·Uᵀ after a step, relative to the map; over steps it adds up like a
+ * random walk. More than that was made by something that is not linear in the gradient.
+ */
+const ROUNDING = 2 ** -20;
 
 export interface Converted {
   /** The stored tensors, and what the step needs besides. */
@@ -41,19 +44,28 @@ interface Layer {
 /**
  * State of one form of a map as state of the other: the map itself, and whatever a step keeps about it that follows it
  * linearly (momentum, average, accumulated gradients).
+ * @param steps that made the stored state
  * @param model the training form with R₀ in its maps
  */
-export function convertForms(stored: ReadonlyMap<string, Tensor>, step: TrainStep, model: Model): Converted {
+export function convertForms(
+  stored: ReadonlyMap<string, Tensor>,
+  steps: number,
+  step: TrainStep,
+  model: Model,
+): Converted {
+  const limit = ROUNDING * Math.sqrt(steps + 1);
   const tensors = new Map(stored);
   const inGramForm = new Set(step.gram.map((l) => l.map));
-  const result = { tensors, toGram: [] as string[], toExplicit: [] as string[], lost: [] as string[] };
+  const toGram: string[] = [];
+  const toExplicit: string[] = [];
+  const lost: string[] = [];
   const strangers = new Map<string, Tensor>();
   for (const layer of layersOf(model)) {
     const gram = inGramForm.has(layer.map);
     if (stored.has(gram ? zOf(layer.map) : layer.map)) continue;
     const states = step.state.filter((s) => s.name === (gram ? zOf(layer.map) : layer.map));
     if (!stored.has(gram ? layer.map : zOf(layer.map)) || states.length === 0) continue;
-    (gram ? result.toGram : result.toExplicit).push(layer.layer);
+    (gram ? toGram : toExplicit).push(layer.layer);
     for (const { kind } of states) {
       if (!gram) {
         const point = storedPoint(stored, layer.map, kind);
@@ -64,9 +76,9 @@ export function convertForms(stored: ReadonlyMap<string, Tensor>, step: TrainSte
       const map = stored.get(key);
       if (!map) continue;
       const { alpha, z, residual } = gramOfMap(layer.base, startOf(layer, kind), toFloat64(map), layer.shape);
-      if (residual > SAME) {
+      if (residual > limit) {
         if (kind === 'parameter') strangers.set(layer.map, map);
-        else result.lost.push(key);
+        else lost.push(key);
         continue;
       }
       tensors.set(keyOf({ name: zOf(layer.map), kind }), Tensor.float32(layer.dims, Float32Array.from(z)));
@@ -74,7 +86,7 @@ export function convertForms(stored: ReadonlyMap<string, Tensor>, step: TrainSte
       tensors.set(keyOf({ name: alphaOf(layer.map), kind }), Tensor.float32([1], [weight]));
     }
   }
-  return { ...result, strangers };
+  return { tensors, toGram, toExplicit, strangers, lost };
 }
 
 function layersOf(model: Model): Layer[] {

@@ -20,6 +20,7 @@ const FREE = new Set([
   'threads',
   'distill',
   'form',
+  'switchOptimizer',
   'memoryCheck',
 ]);
 

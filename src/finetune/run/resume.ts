@@ -50,12 +50,12 @@ export async function openPhase(init: PhaseInit): Promise<OpenPhase> {
   let model = withWeights(init.model, await loadStarts(folder, stored.starts));
   checkStarts(stored, model);
   let step = await build(model);
-  let converted = convertForms(stored.tensors, step, model);
+  let converted = convertForms(stored.tensors, stored.step, step, model);
   if (converted.strangers.size > 0) {
     // Such a map is the R₀ of what follows.
     model = withWeights(model, converted.strangers);
     step = await build(model);
-    converted = convertForms(stored.tensors, step, model);
+    converted = convertForms(stored.tensors, stored.step, step, model);
   }
   const tensors = withoutOptimizer(stored, converted, step, init.listener);
   tell(stored, converted, init.listener);

@@ -57,7 +57,7 @@ export async function inRunFolder<Report>(
         teacher: teacher?.model,
         threads,
       });
-      bench.begin(await openRunFolder(options.out, record, options.resume));
+      bench.begin(await openRunFolder(options.out, record, options));
       const report = await work(bench);
       await writeFileAtomic(join(options.out, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
       return report;
