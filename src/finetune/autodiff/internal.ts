@@ -20,6 +20,7 @@ import {
  * | BatchNormTrainGrad | dY, X, γ, mean, variance | dX, dγ, dβ |
  * | ReluGrad | dY, Y | dX = dY where Y > 0, else 0 |
  * | ClipGrad | dY, Y | dX = dY where min < Y < max, else 0 (torch's hardtanh; `min`, `max` may be absent) |
+ * | HardSwishGrad | dY, X | dX = 0 at X ≤ −3, dY·(X/3 + 1/2) between, dY at X ≥ 3 |
  * | MaxPoolGrad | dY, X, Y | dX; a tie goes to the first maximum of the window, row by row, as in PyTorch |
  * | AveragePoolGrad | dY | dX, of `shape` |
  * | RefocusKernel | W_b [O,C/g,k…] (constant), W_r [n,n/G,m…] | W_t [O,C/g,k…] = W_b + R·U; `group` G, `channels` n/G |
@@ -40,6 +41,7 @@ export const INTERNAL_OPS = [
   'BatchNormTrainGrad',
   'ReluGrad',
   'ClipGrad',
+  'HardSwishGrad',
   'MaxPoolGrad',
   'AveragePoolGrad',
   'RefocusKernel',

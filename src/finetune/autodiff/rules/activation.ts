@@ -62,13 +62,7 @@ export function hardSigmoidGradient({ b, node, dy }: GradientContext): Gradients
 
 export function hardSwishGradient({ b, node, dy }: GradientContext): Gradients {
   const x = node.input(0);
-  const h = b.op('HardSigmoid', [x], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
-  const slope = b.op('Mul', [dy, b.op('Mul', [x, b.f32(1 / 6)])]);
-  const [inside] = emitInternal(b, 'ClipGrad', [slope, h], [x.type], {
-    min: { float: 0 },
-    max: { float: 1 },
-  });
-  return [b.op('Add', [b.op('Mul', [dy, h]), inside])];
+  return emitInternal(b, 'HardSwishGrad', [dy, x], [x.type]);
 }
 
 export function softmaxGradient({ b, node, dy }: GradientContext): Gradients {

@@ -8,7 +8,7 @@ import { isInternal, isInternalOp } from '../../autodiff/internal.js';
 import { emitLowered, type Shared } from '../lower.js';
 import type { LoweredParameter, Lowering, TrainedParameter } from '../lowering.js';
 import { portable } from '../portable/index.js';
-import { clip, clipGrad, relu, reluGrad } from './activation.js';
+import { clip, clipGrad, hardSwishGrad, relu, reluGrad } from './activation.js';
 import { NCHWC_DOMAIN } from './block.js';
 import { conv } from './conv.js';
 import { add, ELEMENTWISE, elementwise, mul, pass } from './elementwise.js';
@@ -48,6 +48,7 @@ function rulesOf(
     ['Gather', gather],
     ['GlobalAveragePool', globalPool],
     ['GlobalMaxPool', globalPool],
+    ['HardSwishGrad', hardSwishGrad],
     ['Identity', pass],
     ['MaxPool', pool],
     ['MaxPoolGrad', maxPoolGrad],

@@ -20,3 +20,12 @@ export function clipGrad({ b, node }: LoweringContext): readonly Value[] {
   if (conditions.length === 0) return [dy];
   return [masked(b, dy, conditions.length === 2 ? b.op('And', conditions) : conditions[0])];
 }
+
+/** dY·(h + (h − 1/2)·[0 < h < 1]), h = HardSigmoid(X): X/3 + 1/2 = 2h − 1/2 inside. */
+export function hardSwishGrad({ b, node }: LoweringContext): readonly Value[] {
+  const [dy, x] = [node.input(0), node.input(1)];
+  const h = b.op('HardSigmoid', [x], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } });
+  const inside = b.op('And', [b.op('Greater', [h, b.f32(0)]), b.op('Less', [h, b.f32(1)])]);
+  const more = masked(b, b.op('Sub', [h, b.f32(0.5)]), inside);
+  return [b.op('Mul', [dy, b.op('Add', [h, more])])];
+}

@@ -1,6 +1,6 @@
 import { type LoweringTable, lower } from '../lower.js';
 import type { Lowering } from '../lowering.js';
-import { clipGrad, reluGrad } from './activation.js';
+import { clipGrad, hardSwishGrad, reluGrad } from './activation.js';
 import { convInputGrad, convWeightGrad } from './conv.js';
 import { batchNormTrain, batchNormTrainGrad } from './norm.js';
 import { averagePoolGrad, maxPoolGrad } from './pool.js';
@@ -17,6 +17,7 @@ export const portable: LoweringTable = {
   BatchNormTrainGrad: batchNormTrainGrad,
   ReluGrad: reluGrad,
   ClipGrad: clipGrad,
+  HardSwishGrad: hardSwishGrad,
   MaxPoolGrad: maxPoolGrad,
   AveragePoolGrad: averagePoolGrad,
   RefocusKernel: refocusKernel,
