@@ -29,8 +29,8 @@ const NODE = 8 * 2 ** 10;
 
 /**
  * How much memory a step session of a graph with static shapes will take, found without running it. Measured against the
- * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 20 % for steps of 300 MiB and
- * more, of ResNets and MobileNets, plain and refocused; smaller steps may be half as large again as they need.
+ * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 20 % for ResNets and
+ * MobileNets of 400 MiB and more in the portable lowering, 23 % at 255 MiB; of small steps it says too much.
  * @param state names of the inputs that are state; the others are fed at every step
  */
 export function estimateStepMemory({ graph }: Model, state: Iterable<string>): StepMemory {
