@@ -26,7 +26,7 @@ describe('the step of a MobileNetV2', () => {
   let inspection: StepInspection;
   beforeAll(async () => {
     inspection = await inspectStep(model(), options({ create: true }));
-  });
+  }, 60_000);
 
   test('every node is counted once, by operator and by part', () => {
     const { step, ops, parts } = inspection;
