@@ -20,9 +20,11 @@ import { runTrain } from '../../src/finetune/train.js';
 import { loadModel, saveModel, Tensor } from '../../src/onnx/index.js';
 import {
   constantOf,
+  expand,
   type FormLayer,
   gramMatrices,
   gramTransform,
+  mapOfGram,
   readForm,
   refConvDelta,
   refConvShape,
@@ -272,6 +274,32 @@ describe('a run in the default form', () => {
     const files = readdirSync(join(folder, out, 'checkpoint'));
     expect(files.filter((f) => f.startsWith('refocus-maps-'))).toHaveLength(1);
   }, 120_000);
+
+  test('an average of the weights, accumulation and clipping by norm: fused = the average', async () => {
+    const result = await runRefocus(
+      options('average', { ema: 0.5, accumulate: 2, clipNorm: 1 }),
+      () => undefined,
+    );
+    expect(result.form).toEqual({ choice: 'auto', gram: 1, explicit: 2 });
+    expect(result.verify).toMatchObject({ equivalent: true, problems: [] });
+    const path = join(folder, 'average', 'checkpoint', 'refocus.safetensors');
+    const { tensors } = decodeSafetensors(readFileSync(path), path);
+    const training = await loadModel(result.files.training);
+    const layer = readForm(training)?.layers.find(isDepthwise);
+    const [base, map] = [layer && constantOf(layer.base), layer && constantOf(layer.map)];
+    const [alpha, z] = ['alpha', 'z'].map((part) => tensors.get(`depthwise/refconv/map/${part}/average`));
+    if (!layer || !base || !map || !alpha || !z) throw new Error('no layer');
+    const shape = refConvShape(base.dims, layer.groups, layer.mapKernel);
+    const point = { alpha: toFloat64(alpha)[0], z: toFloat64(z) };
+    const start = expand(await loadModel(result.files.baseline), { init: 'xavier', seed: 0 });
+    const r0 = start.form.layers.find(isDepthwise)?.map;
+    const begun = r0 && constantOf(r0);
+    if (!begun) throw new Error('no start');
+    const expected = mapOfGram(toFloat64(base), toFloat64(begun), point, shape);
+    expect(relativeL2(toFloat64(map), expected)).toBeLessThan(1e-7);
+    const last = tensors.get('depthwise/refconv/map/z');
+    expect(last && relativeL2(toFloat64(last), point.z), 'the average is not the last').toBeGreaterThan(1e-3);
+  });
 
   test('a training form that was trained before goes on: its maps are files beside the checkpoint', async () => {
     const train = (out: string, change: Partial<TrainOptions> = {}): TrainOptions => ({
