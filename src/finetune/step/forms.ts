@@ -22,7 +22,7 @@ export function chooseForms(
   return new Map(
     kernels.map((kernel): [RefocusedKernel, KernelForm] => {
       if (choice === 'explicit') return [kernel, 'explicit'];
-      const obstacle = nonlinear ?? sharedMap(kernel, kernels);
+      const obstacle = nonlinear ?? sharedMap(kernel);
       if (choice === 'auto')
         return [kernel, obstacle === undefined && gramIsSmaller(kernel.shape) ? 'gram' : 'explicit'];
       if (obstacle !== undefined)
@@ -45,7 +45,9 @@ export function gramIsSmaller({ n, groups, kernel, mapDims }: RefConvShape): boo
   return 2 * n * area + groups * area * area < sizeOf(mapDims);
 }
 
-function sharedMap({ layer, map }: RefocusedKernel, kernels: readonly RefocusedKernel[]): string | undefined {
-  const other = kernels.find((k) => k.map.value === map.value && k.layer !== layer);
-  return other && `its map is that of layer '${other.layer}' too, and each has its own Z`;
+function sharedMap({ map }: RefocusedKernel): string | undefined {
+  const readers = map.value.consumers;
+  return readers.length > 1
+    ? `its map is read by ${readers.map((n) => n.describe()).join(' and ')}, and Z stands for that of one layer`
+    : undefined;
 }
