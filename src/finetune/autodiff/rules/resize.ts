@@ -1,7 +1,7 @@
 /**
  * Resize: along each axis Y = M·X with a constant matrix M [out,in] of interpolation weights, so dX = Mᵀ·dY, axis after
  * axis. Nearest, linear and cubic, whatever the coordinates; extrapolated positions (tf_crop_and_resize) have no weight.
- * Where each element is only repeated, k times along a spatial axis, dX is the sum over its k·… copies: an average pool.
+ * Where pixels are only repeated, dX is the sum of their copies: an average pool, times the number of copies.
  */
 import { UnsupportedError } from '../../../base/errors.js';
 import {
