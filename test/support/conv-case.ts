@@ -1,0 +1,38 @@
+import { inside, type LoweringCase } from './lowering-cases.js';
+
+/** A convolution as test grids write it. */
+export interface ConvCase {
+  /** [N, C, …] */
+  readonly x: readonly number[];
+  /** Output channels. */
+  readonly o: number;
+  readonly k: readonly number[];
+  readonly s?: readonly number[];
+  readonly d?: readonly number[];
+  /** All begins, then all ends. */
+  readonly p?: readonly number[];
+  readonly g?: number;
+  readonly bias?: boolean;
+}
+
+const list = (v: readonly number[] | undefined): string => (v ? v.join('.') : '-');
+
+/** A convolution between two others, whose input and output gradient are in blocks; `first`: on the network's own input. */
+export function convCase(c: ConvCase, first = false): LoweringCase {
+  const { x, o, k, s, d, p, g = 1, bias = false } = c;
+  return {
+    name: `${first ? 'first ' : ''}x${list(x)} o${o} k${list(k)} s${list(s)} d${list(d)} p${list(p)} g${g}${bias ? ' bias' : ''}`,
+    inputs: { x },
+    weights: { w: [o, x[1] / g, ...k], ...(bias ? { bias: [o] } : {}) },
+    build: (b, v) => {
+      const y = b.op('Conv', [first ? v.x : inside(b, v.x), v.w, ...(bias ? [v.bias] : [])], {
+        kernel_shape: k,
+        ...(s && { strides: s }),
+        ...(d && { dilations: d }),
+        ...(p && { pads: p }),
+        group: g,
+      });
+      return inside(b, y);
+    },
+  };
+}
