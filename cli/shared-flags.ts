@@ -307,6 +307,13 @@ export const runFlags = {
     negative: true,
     ...run,
   },
+  lowering: {
+    kind: oneOf('auto', 'blocked', 'portable'),
+    describe:
+      "Operators of a step; portable: standard ones, blocked: the CPU provider's own, faster; auto: blocked where doctor finds them",
+    default: REFOCUS_DEFAULTS.lowering,
+    ...run,
+  },
 } as const satisfies FlagsFor<Omit<RunOptions, 'out'>>;
 
 export const outFolder = {

@@ -7,7 +7,7 @@ import { type Flag, flagName, integer, type MaybeFlag, oneOf, text, toggle, type
 import { GROUPS } from '../groups.js';
 import { formFlag } from '../method-flags.js';
 import { readModel } from '../read-model.js';
-import { optimFlags } from '../shared-flags.js';
+import { optimFlags, runFlags } from '../shared-flags.js';
 
 const step = { group: GROUPS.training } as const;
 
@@ -23,12 +23,7 @@ const stepFlags = {
     maybe: true,
     ...step,
   },
-  lowering: {
-    kind: oneOf('auto', 'blocked', 'portable'),
-    describe: 'Operators of the step: standard ones, or blocked ones of the CPU provider [default: as train]',
-    maybe: true,
-    ...step,
-  },
+  lowering: ofStep(runFlags.lowering),
   momentum: ofStep(optimFlags.momentum),
   nesterov: ofStep(optimFlags.nesterov),
   weightDecay: ofStep(optimFlags.weightDecay),
@@ -122,7 +117,7 @@ async function inspectTraining(args: Args, context: Context): Promise<Outcome> {
   const inspection = await inspectStep(await trainedModel(name, context), {
     ...OPTIM_DEFAULTS,
     form: REFOCUS_DEFAULTS.form,
-    lowering: 'portable',
+    lowering: REFOCUS_DEFAULTS.lowering,
     create,
     ...(image === undefined ? {} : { image }),
     ...training,

@@ -1,3 +1,4 @@
+import type { LoweringChoice } from './lowering/choose.js';
 import type { ParameterGroup } from './run/groups.js';
 
 /** Options of a training run, with the defaults that the command line and the library share. */
@@ -94,6 +95,11 @@ export interface RunOptions {
   readonly checkpointEvery: number;
   /** Refuse a run whose steps need more memory than is free. */
   readonly memoryCheck: boolean;
+  /**
+   * Operators of a step. portable: standard ones, NCHW; blocked: those of the CPU provider on blocks of channels; auto:
+   * blocked where the engine has them. The same mathematics: results differ in their last bits.
+   */
+  readonly lowering: LoweringChoice;
 }
 
 export interface RefocusOptions extends OptimOptions, DataOptions, RunOptions {
@@ -198,4 +204,5 @@ export const REFOCUS_DEFAULTS = {
   switchOptimizer: false,
   checkpointEvery: 0,
   memoryCheck: true,
+  lowering: 'auto',
 } as const satisfies Partial<RefocusOptions>;

@@ -24,6 +24,12 @@ export function doctorText(d: Diagnosis): string {
         ? 'failed'
         : `a small graph ran and gave the right numbers, ${count(runtime.checkMilliseconds)} ms from nothing`,
     ],
+    [
+      'blocked',
+      runtime.channelBlock === null
+        ? 'the CPU provider has no blocked kernels that work here: training takes the portable lowering'
+        : `the CPU provider has blocked kernels, ${runtime.channelBlock} channels to a block: training takes the blocked lowering`,
+    ],
     ...d.devices.map((v) => [v.device, `${v.usable ? 'usable' : 'not usable'}: ${v.note}`] as const),
   ];
   const size = Math.max(...rows.map(([name]) => name.length));

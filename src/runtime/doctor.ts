@@ -2,6 +2,7 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { arch, platform, versions } from 'node:process';
 import { ReparamError } from '../base/errors.js';
 import { Graph, GraphBuilder, Model, Tensor, tensorType } from '../onnx/index.js';
+import { channelBlock } from './blocks.js';
 import { arithmeticCores } from './cores.js';
 import type { Device } from './engine.js';
 import { type MachineMemory, machineMemory } from './memory.js';
@@ -32,6 +33,8 @@ export interface Diagnosis {
     readonly providers: readonly Backend[];
     /** A real graph, run and compared: milliseconds from nothing to the result; null when it failed. */
     readonly checkMilliseconds: number | null;
+    /** Channels to a block of the CPU provider's blocked kernels, tried with real numbers; null: it has none that work. */
+    readonly channelBlock: number | null;
   };
   readonly devices: readonly DeviceDiagnosis[];
   /** What is wrong, each with what to do; empty when ok. */
@@ -73,6 +76,7 @@ export async function diagnose(): Promise<Diagnosis> {
       folder: found?.folder ?? null,
       providers: check.providers,
       checkMilliseconds: check.milliseconds,
+      channelBlock: check.channelBlock,
     },
     devices: [
       {
@@ -93,6 +97,7 @@ export async function diagnose(): Promise<Diagnosis> {
 interface RuntimeCheck {
   readonly providers: readonly Backend[];
   readonly milliseconds: number | null;
+  readonly channelBlock: number | null;
   readonly problem?: { readonly problem: string; readonly hint: string };
 }
 
@@ -102,7 +107,7 @@ async function checkRuntime(): Promise<RuntimeCheck> {
   try {
     engine = await OrtEngine.start({ threads: 1 });
   } catch (error) {
-    return { providers: [], milliseconds: null, problem: describe(error) };
+    return { providers: [], milliseconds: null, channelBlock: null, problem: describe(error) };
   }
   try {
     const session = await engine.session(smallModel());
@@ -114,14 +119,17 @@ async function checkRuntime(): Promise<RuntimeCheck> {
       return {
         providers: engine.backends,
         milliseconds: null,
+        channelBlock: null,
         problem: {
           problem: `a convolution gave [${y}] instead of [${EXPECTED}]`,
           hint: 'reinstall onnxruntime-node; if it stays so, the processor or the build is at fault',
         },
       };
-    return { providers: engine.backends, milliseconds: performance.now() - start };
+    const milliseconds = performance.now() - start;
+    const block = await channelBlock(engine);
+    return { providers: engine.backends, milliseconds, channelBlock: block ?? null };
   } catch (error) {
-    return { providers: engine.backends, milliseconds: null, problem: describe(error) };
+    return { providers: engine.backends, milliseconds: null, channelBlock: null, problem: describe(error) };
   } finally {
     await engine.close();
   }

@@ -46,6 +46,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   checkpointEvery: 0,
   memoryCheck: true,
   switchOptimizer: false,
+  lowering: 'auto',
   out: join(folder, out),
   ...change,
 });

@@ -43,6 +43,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   checkpointEvery: 0,
   memoryCheck: true,
   switchOptimizer: false,
+  lowering: 'auto',
   out: file(out),
   ...change,
 });

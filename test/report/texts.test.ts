@@ -109,6 +109,7 @@ describe('doctorText', () => {
       folder: '/x/onnxruntime-node',
       providers: [],
       checkMilliseconds: 141.2,
+      channelBlock: 16,
     },
     devices: [{ device: 'cpu', usable: true, note: 'a graph ran' }],
     problems: [],
@@ -122,6 +123,7 @@ describe('doctorText', () => {
       memory    16.0 GiB, 4.0 GiB free
       runtime   onnxruntime-node 1.30.0 in /x/onnxruntime-node
       check     a small graph ran and gave the right numbers, 141 ms from nothing
+      blocked   the CPU provider has blocked kernels, 16 channels to a block: training takes the blocked lowering
       cpu       usable: a graph ran
 
       everything that reparam needs is there"
@@ -132,12 +134,19 @@ describe('doctorText', () => {
     const text = doctorText({
       ...diagnosis,
       ok: false,
-      runtime: { ...diagnosis.runtime, version: null, folder: null, checkMilliseconds: null },
+      runtime: {
+        ...diagnosis.runtime,
+        version: null,
+        folder: null,
+        checkMilliseconds: null,
+        channelBlock: null,
+      },
       devices: [{ device: 'cpu', usable: false, note: 'the runtime does not work here' }],
       problems: [{ problem: 'onnxruntime-node is not installed', hint: 'run npm install' }],
     });
     expect(text).toMatch(/^runtime +onnxruntime-node is not installed$/m);
     expect(text).toMatch(/^check +failed$/m);
+    expect(text).toMatch(/^blocked +.*no blocked kernels.*portable/m);
     expect(text).toMatch(/^cpu +not usable: /m);
     expect(text).toMatch(/what is wrong:\n- onnxruntime-node is not installed\n {2}run npm install$/);
   });

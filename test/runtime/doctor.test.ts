@@ -9,6 +9,7 @@ test('the diagnosis of a machine that can run these tests', async () => {
   expect(d.runtime.version).toMatch(/^\d+\.\d+\.\d+/);
   expect(d.runtime.providers).toContainEqual({ name: 'cpu', bundled: true });
   expect(d.runtime.checkMilliseconds).toBeGreaterThan(0);
+  expect([null, 4, 8, 16]).toContain(d.runtime.channelBlock);
   expect(d.cpu.threads).toBeGreaterThanOrEqual(1);
   expect(d.cpu.threads).toBeLessThanOrEqual(d.cpu.available);
   expect(d.memory.freeBytes).toBeLessThanOrEqual(d.memory.totalBytes);

@@ -37,6 +37,8 @@ export interface StoredCheckpoint extends Progress {
   readonly starts: readonly Start[];
   /** The optimizer with its settings, as {@link describeOptimizer} writes it. */
   readonly optimizer: string;
+  /** Of the steps before; what the tensors hold does not depend on it. */
+  readonly lowering: string;
 }
 
 const FORMAT = 'reparam-checkpoint-1';
@@ -78,6 +80,7 @@ export async function saveCheckpoint(
       phase: checkpoint.phase,
       step: `${checkpoint.step}`,
       optimizer: describeOptimizer(step),
+      lowering: step.lowering,
       starts: JSON.stringify(checkpoint.starts),
       milliseconds: JSON.stringify(checkpoint.milliseconds),
       skipped: JSON.stringify(checkpoint.skipped),
@@ -123,6 +126,8 @@ export async function readCheckpoint(
     tensors,
     starts: starts.data,
     optimizer: metadata.optimizer ?? '',
+    // Before it was written, there was but one.
+    lowering: metadata.lowering ?? 'portable',
     milliseconds: numbers(metadata.milliseconds),
     skipped: strings(metadata.skipped),
   };

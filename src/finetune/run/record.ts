@@ -8,7 +8,9 @@ import type { RunRecord } from './folder.js';
 /**
  * Options that may differ between a run and its resumption without changing a result. `strict` is one: a run that
  * stopped at a corrupt image saw none before it. `preprocess` and `distill` may name files, so their content is recorded.
- * `form` says how the same kernels are computed; a run that changes it goes on from converted state, and rounds otherwise.
+ * `form`
+ * and `lowering` say how the same numbers are computed; a run that changes one goes on from converted state, and rounds
+ * otherwise: the checkpoint holds which lowering made it, and a change is told.
  */
 const FREE = new Set([
   'resume',
@@ -20,6 +22,7 @@ const FREE = new Set([
   'threads',
   'distill',
   'form',
+  'lowering',
   'switchOptimizer',
   'memoryCheck',
 ]);

@@ -59,6 +59,12 @@ export async function openPhase(init: PhaseInit): Promise<OpenPhase> {
   }
   const tensors = withoutOptimizer(stored, converted, step, init.listener);
   tell(stored, converted, init.listener);
+  if (stored.lowering !== step.lowering)
+    init.listener({
+      type: 'log',
+      level: 'warning',
+      message: `${phase}: from step ${stored.step} on the ${step.lowering} lowering, before it the ${stored.lowering} one: results differ in their last bits from those of one lowering throughout`,
+    });
   const starts = await keepStarts(folder, phase, model, step.gram);
   const { step: done, milliseconds, skipped } = stored;
   const state = restoreState(stored.path, step, tensors);

@@ -5,6 +5,7 @@ import { Loader, type TrainEval } from '../../data/index.js';
 import type { Model, Tensor } from '../../onnx/index.js';
 import { availableMemory, type Engine, estimateStepMemory, type StepMemory } from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
+import { chooseLowering } from '../lowering/choose.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import type { DataSummary, Evaluation } from '../results.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../step/build.js';
@@ -109,6 +110,7 @@ export class Workbench {
     const { temperature, distillWeight: weight } = options;
     return buildTrainStep(prepared, {
       ...stepOptions(options),
+      lowering: await chooseLowering(engine, options.lowering),
       preprocess,
       lrFactors: grouped.lrFactors,
       decays: grouped.decays,
