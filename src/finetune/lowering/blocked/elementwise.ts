@@ -76,6 +76,9 @@ export const elementwise: BlockedRule = (c) => {
   const maps = operands.filter((o) => o.kind === 'map');
   // Something must be in blocks already, or the reorders cost more than they save.
   if (!maps.some((o) => !t.isPlain(o.value))) return false;
+  // Only floats are reordered, into blocks and out of them; truth values go out as floats.
+  if (maps.some((o) => t.isPlain(o.value) && typeOf(o.value) !== 'float32')) return false;
+  if (!['float32', 'bool'].includes(typeOf(node.output()))) return false;
   const [images, channels, h, w] = dims;
   const whole = channels % n.block === 0;
   if (padding === 'breaks' && !whole) return false;
@@ -105,11 +108,16 @@ export const elementwise: BlockedRule = (c) => {
   return true;
 };
 
+function typeOf(v: Value): string {
+  return v.type?.kind === 'tensor' ? v.type.dataType : 'unknown';
+}
+
 function operandOf(value: Value, from: readonly number[], to: readonly number[]): Operand | undefined {
   const rank = from.length;
   if (rank > 4) return undefined;
   const dims = [...Array.from({ length: 4 - rank }, () => 1), ...from];
-  if (dims.every((d, i) => d === to[i])) return { kind: 'map', value };
+  // [C, 1, 1] beside one image of one pixel has as many elements, and no axis of images.
+  if (rank === 4 && dims.every((d, i) => d === to[i])) return { kind: 'map', value };
   if (dims.every((d) => d === 1)) return { kind: 'scalar', value };
   if (dims[1] === to[1] && dims[2] === 1 && dims[3] === 1 && (dims[0] === 1 || dims[0] === to[0]))
     return { kind: 'channels', value, images: dims[0] };
