@@ -148,6 +148,9 @@ test("first convolutions with TensorFlow's pads, unlike axes and wide inputs", a
 
 test('depthwise', () =>
   inner([
+    // Every window lies in the padding.
+    { x: [2, 16, 1, 1], o: 16, g: 16, k: [1, 1], s: [1, 2], p: [0, 1, 0, 0] },
+    { x: [2, 3, 2, 1], o: 3, g: 3, k: [3, 3], s: [1, 3], p: [1, 3, 1, 0] },
     ...KERNELS.flatMap((k) =>
       STRIDES.map((s, i) => {
         const c = CHANNELS[(i + k[0]) % CHANNELS.length];

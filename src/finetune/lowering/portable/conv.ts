@@ -105,6 +105,11 @@ function depthwise({ b }: LoweringContext, g: ConvGeometry, s: Sizes, dy: Value,
   const ends = unreached(g, s.spatial).map((r, i) => g.pads[i + rank] - r);
   // A negative end pad would cut the input; cut it by hand, for engines that refuse one.
   const cut = s.spatial.map((h, i) => h + Math.min(0, ends[i]));
+  // Every window lies in the padding.
+  if (cut.some((h) => h <= 0)) {
+    const dims = [s.o, 1, ...g.kernel_shape];
+    return b.f32(new Float32Array(sizeOf(dims)), dims);
+  }
   const source = cut.every((h, i) => h === s.spatial[i])
     ? x
     : b.op('Slice', [x, b.i64(cut.map(() => 0)), b.i64(cut), b.i64(cut.map((_, i) => i + 2))]);

@@ -14,6 +14,8 @@ export function depthwise(task: WeightGradTask): Value {
   });
   // Where windows leave rows of the input itself unread, those are cut off: a pad cannot be negative.
   const cut = axes.map((a, i) => a.size + Math.min(0, ends[i]));
+  // Every window lies in the padding.
+  if (cut.some((h) => h <= 0)) return n.constant([inputs, 1, ...axes.map((a) => a.kernel)], 0);
   const source = cut.every((h, i) => h === axes[i].size) ? x : cropped(task, cut);
   const kernel = axes.map((a) => a.kernel);
   const d = n.conv(
