@@ -36,11 +36,17 @@ export function flattenParameter(b: GraphBuilder, { value, initial }: Parameter)
   const first = graph.nodes[0];
   const state = stateInput(b, { name, kind: 'parameter', dims, initial: initial.with({ dims: [size] }) });
   const shaped = b.at(first ? { before: first } : 'end', () =>
-    b.scope(name, () => b.op('Reshape', [state.value, b.i64(dims)], {}, { name: 'shaped' })),
+    b.scope(name, () => inDims(b, state.value, dims, 'shaped')),
   );
   graph.replaceUses(value, shaped);
   graph.removeInput(value);
   return { name, state, shaped, gradientOf: shaped, decays: dims.length > 1 };
+}
+
+/** A Reshape where one is needed. */
+function inDims(b: GraphBuilder, v: Value, dims: readonly number[], name: string): Value {
+  const same = v.shape?.length === dims.length && v.shape.every((d, i) => d === dims[i]);
+  return same ? v : b.op('Reshape', [v, b.i64(dims)], {}, { name });
 }
 
 /** A parameter after lowering, with its gradient in the dims and layout of its state; undefined: 0. */
@@ -122,9 +128,7 @@ export function flatGradients(b: GraphBuilder, lowered: readonly LoweredGradient
   return lowered.map(({ parameter, gradient }) => {
     const size = parameter.state.initial.dims[0];
     const value = b.scope(parameter.name, () =>
-      gradient
-        ? b.op('Reshape', [gradient, b.i64([size])], {}, { name: 'grad' })
-        : b.f32(new Float32Array(size)),
+      gradient ? inDims(b, gradient, [size], 'grad') : b.f32(new Float32Array(size)),
     );
     return { parameter, value };
   });

@@ -78,7 +78,7 @@ export function pointwiseNorm(c: BlockedContext, conv: Pointwise): PointwiseSite
   });
   t.set(node.output(0), { kind: 'pending', pending: { takes: ['activation', 'sum'], emit } });
   const plainMean = toVector(n, meanOut, channels);
-  t.replace(node.output(1), bias ? b.op('Add', [plainMean, bias]) : b.op('Identity', [plainMean]));
+  t.replace(node.output(1), bias ? b.op('Add', [plainMean, bias]) : plainMean);
   t.replace(node.output(2), toVector(n, variance, channels));
   return { conv, mean, meanOut, inverse, scale, transposed, covariance, folded };
 }
