@@ -28,6 +28,7 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const source = t.clean(x);
   const largest = t.clean(y).value;
   const groups = source.dims[1];
+  const zerosMatter = !onlyPositive(c);
   let free = t.clean(dy).value;
   const phases = new Map<string, Value>();
   const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
@@ -43,7 +44,7 @@ export function maxPoolGrad(c: BlockedContext): boolean {
       // Equal: 0 + 1; smaller: far below.
       activation: { name: 'HardSigmoid', parameters: [1, 1] },
     });
-    const share = b.op('Mul', [free, inside(n, equal, size, r, q)]);
+    const share = b.op('Mul', [free, zerosMatter ? inside(n, equal, size, r, q) : equal]);
     if (at < taps.length - 1) free = b.op('Sub', [free, share]);
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
     const key = `${py.phase} ${px.phase}`;
@@ -57,6 +58,26 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const value = interleavePhases(n, parts, frame, [axes[0].stride, axes[1].stride], [dims[2], dims[3]]);
   t.setBlocked(node.output(), { ...source, value });
   return true;
+}
+
+/**
+ * Whether X is what a Relu or Clip from 0 made, and its gradient goes back through that alone, which drops it where X is 0:
+ * padding, which counts as 0 here, can then take nothing that would not be lost.
+ */
+function onlyPositive({ node }: BlockedContext): boolean {
+  const x = node.input(1);
+  const rectified =
+    x.producer?.opType === 'Relu' ||
+    (x.producer?.opType === 'Clip' && x.producer.inputs[1]?.constant?.typed()[0] === 0);
+  return (
+    rectified &&
+    node
+      .output()
+      .uses.every(
+        ({ node: reader, index }) =>
+          index === 0 && /^(Relu|Clip)Grad$/.test(reader.opType) && reader.input(1) === x,
+      )
+  );
 }
 
 /** How a one-hot convolution along one axis reads X at one tap of every window. */

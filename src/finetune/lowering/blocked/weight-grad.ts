@@ -12,7 +12,7 @@ import type { BlockedContext } from './rule.js';
 import { byColumns, byShifts, byTaps } from './weight-grad/dense.js';
 import { depthwise } from './weight-grad/depthwise.js';
 import { pointwise } from './weight-grad/pointwise.js';
-import { stem, stemFits } from './weight-grad/stem.js';
+import { stem } from './weight-grad/stem.js';
 import type { WeightGradTask } from './weight-grad/task.js';
 
 /** Maps up to this many rows: all columns side by side and one product. */
@@ -37,7 +37,6 @@ export function convWeightGrad(c: BlockedContext): boolean {
   const layout = kernelLayout(xShape, wShape, g.group, n.block, t.isPlain(x));
   if (!layout) return false;
   const axes = axesOf(g, xShape.slice(2), dyShape.slice(2));
-  if (layout.kind === 'stem' && !stemFits(axes, xShape[1], n.block)) return false;
   const { gradient, factor } = gradientOf(c, dy);
   const source = layout.kind === 'stem' ? x : t.clean(x).value;
   const task: WeightGradTask = {

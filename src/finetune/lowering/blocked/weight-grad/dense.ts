@@ -95,17 +95,9 @@ export function byShifts(task: WeightGradTask): Value {
   const [rows, columns] = axes;
   const height = rows.size + rows.begin + rows.end;
   const width = columns.out;
-  const pixels = height * width;
   const frame = [images, inputs, height, width];
-  const shifted = Array.from({ length: kw }, (_, j) => {
-    const v = n.conv(task.x, oneHotRow(task, kw, j), frame, {
-      kernel: [1, kw],
-      dilations: [1, columns.dilation],
-      pads: [rows.begin, columns.begin, rows.end, columns.end],
-      group: inputs,
-    });
-    return n.reshape(channelRows(task, v, frame), [images, 1, inputs, pixels]);
-  });
+  const stacked = inputs <= STACKED_INPUTS;
+  const shifted = stacked ? [] : shiftedRows(task, frame);
   const lowered = Array.from({ length: kh }, (_, i) => {
     const above = i * rows.dilation;
     const dims = [images, outputs, height, width];
@@ -114,8 +106,8 @@ export function byShifts(task: WeightGradTask): Value {
   });
   const [ob, ib] = [outputs / block, inputs / block];
   const kernel = [outputs, inputs, kh, kw];
-  if (inputs <= STACKED_INPUTS) {
-    const stack = b.op('Concat', shifted, { axis: 2 });
+  if (stacked) {
+    const stack = stackedRows(task, frame);
     const each = lowered.map((g) =>
       n.reshape(sumFirst(task, b.op('MatMul', [stack, g])), [ob, kw, ib, block * block]),
     );
@@ -126,6 +118,44 @@ export function byShifts(task: WeightGradTask): Value {
     shifted.map((v) => n.reshape(sumFirst(task, b.op('MatMul', [v, g])), [ob, ib, 1, block * block])),
   );
   return n.reshape(b.op('Concat', each, { axis: 2 }), kernel);
+}
+
+/** X shifted by each column of the kernel, [N, 1, C, pixels] each. */
+function shiftedRows(task: WeightGradTask, frame: readonly number[]): Value[] {
+  const { n, images, inputs, axes } = task;
+  const [rows, columns] = axes;
+  return Array.from({ length: columns.kernel }, (_, j) => {
+    const v = n.conv(task.x, oneHotRow(task, columns.kernel, j), frame, {
+      kernel: [1, columns.kernel],
+      dilations: [1, columns.dilation],
+      pads: [rows.begin, columns.begin, rows.end, columns.end],
+      group: inputs,
+    });
+    return n.reshape(channelRows(task, v, frame), [images, 1, inputs, frame[2] * frame[3]]);
+  });
+}
+
+/** The same, one under the other, [N, 1, k·C, pixels]: each row of X times matrices of zeros and ones. */
+function stackedRows(task: WeightGradTask, frame: readonly number[]): Value {
+  const { n, images, inputs, axes } = task;
+  const [rows, columns] = axes;
+  const high = [images, inputs, frame[2], columns.size];
+  const padded = n.affine(task.x, high, { pads: [rows.begin, 0, rows.end, 0] });
+  const lines = n.reshape(channelRows(task, padded, high), [images, 1, inputs * frame[2], columns.size]);
+  const taps = columns.kernel;
+  const shifts = n.shared(
+    `columns of ${taps} in ${columns.size} from ${columns.begin} by ${columns.dilation} to ${columns.out}`,
+    () => {
+      const data = new Float32Array(taps * columns.size * columns.out);
+      for (let j = 0; j < taps; j++)
+        for (let q = 0; q < columns.out; q++) {
+          const from = q + j * columns.dilation - columns.begin;
+          if (from >= 0 && from < columns.size) data[(j * columns.size + from) * columns.out + q] = 1;
+        }
+      return n.b.f32(data, [1, taps, columns.size, columns.out]);
+    },
+  );
+  return n.reshape(n.b.op('MatMul', [lines, shifts]), [images, 1, taps * inputs, frame[2] * frame[3]]);
 }
 
 /** Depthwise 1×k kernels that pick tap `at`. */

@@ -3,133 +3,69 @@ import type { Axis } from '../geometry.js';
 import { outputDims, sumFirst, type WeightGradTask } from './task.js';
 
 /**
- * The first convolution of a network: few input channels, NCHW. The stride's residues become channels (space to depth),
- * so that one block holds them all and every tap of the strided kernel is a tap of a smaller stride-1 kernel on it. For
- * each of these X is shifted by one-hot depthwise convolutions, and a product with dY per image gives B input channels.
+ * The first convolution of a network: few input channels, NCHW. The rows that every tap reads are put together in two
+ * steps and multiplied with dY's panels, image by image:
+ *   columns: each row of X times a matrix of zeros and ones gives, for each tap of the kernel's row, the pixels that it
+ *   reads in that row, stride, dilation and padding included, and one empty line more;
+ *   rows: one Gather of whole lines, the empty one where a tap lies outside.
+ * The product [O/B, C·kh·kw, B] is the packed kernel.
  */
 export function stem(task: WeightGradTask): Value {
-  const { n, inputs, outputs, images, axes } = task;
+  const { n, x, inputs, outputs, images, axes } = task;
   const { b, block } = n;
   const [rows, columns] = axes;
-  const [top, left] = axes.map(shiftsOf);
-  const cells = [Math.ceil(rows.size / rows.stride), Math.ceil(columns.size / columns.stride)];
-  const folded = foldStride(task, cells);
-  const frame = [images, block, ...cells];
-  const source = n.op('ReorderInput', [folded], frame);
-  const out = outputDims(task);
-  const pixels = out[2] * out[3];
-  const dyRows = n.reshape(n.op('ReorderOutput', [task.dy], out, { channels: outputs }), [
-    images,
-    outputs,
-    pixels,
+  const lines = columns.kernel + 1;
+  const picked = b.op('MatMul', [
+    n.reshape(x, [images * inputs * rows.size, columns.size]),
+    pickColumns(task, columns, lines),
   ]);
-  const parts: Value[] = [];
-  // Shifted by columns first, on all rows that any shift by rows needs.
-  const height = out[2] + top.count - 1;
-  const above = -top.first;
-  const below = height - cells[0] - above;
-  for (let j = 0; j < left.count; j++) {
-    const before = -left.first;
-    const after = out[3] + left.count - 1 - cells[1] - before;
-    const byColumn = shift(n, source, [images, block, height, out[3]], [1, left.count], j, [
-      above,
-      before,
-      below,
-      after,
-    ]);
-    for (let i = 0; i < top.count; i++) {
-      const window = shift(n, byColumn, [images, block, out[2], out[3]], [top.count, 1], i, [0, 0, 0, 0]);
-      const panel = n.reshape(window, [images, pixels, block]);
-      parts[i * left.count + j] = n.reshape(sumFirst(task, b.op('MatMul', [dyRows, panel])), [
-        1,
-        outputs,
-        block,
-      ]);
+  const gathered = b.op(
+    'Gather',
+    [
+      n.reshape(picked, [images, inputs * rows.size * lines, columns.out]),
+      linesOfTaps(task, rows, columns, lines),
+    ],
+    { axis: 1 },
+  );
+  const taps = inputs * rows.kernel * columns.kernel;
+  const pixels = rows.out * columns.out;
+  const product = b.op('MatMul', [
+    n.reshape(gathered, [images, 1, taps, pixels]),
+    n.panels(task.dy, outputDims(task)),
+  ]);
+  const kernel = [outputs, inputs, rows.kernel, columns.kernel];
+  return n.reshape(n.reshape(sumFirst(task, product), [outputs / block, taps, block]), kernel);
+}
+
+/** [W, lines · oW]: 1 where tap j of output column q reads column w; the last line stays empty. */
+function pickColumns({ n }: WeightGradTask, columns: Axis, lines: number): Value {
+  const width = lines * columns.out;
+  const data = new Float32Array(columns.size * width);
+  for (let j = 0; j < columns.kernel; j++)
+    for (let q = 0; q < columns.out; q++) {
+      const at = sourceOf(columns, q, j);
+      if (at !== undefined) data[at * width + j * columns.out + q] = 1;
     }
-  }
-  // [shifts, O, cell channel] → [(shift, cell channel), O/B, B] → the rows that are taps, in the order of the kernel.
-  const all = parts.length === 1 ? parts[0] : b.op('Concat', parts, { axis: 0 });
-  const turned = n.reshape(b.op('Transpose', [all], { perm: [0, 2, 1] }), [
-    parts.length * block,
-    outputs / block,
-    block,
-  ]);
-  const picked: number[] = [];
+  return n.b.f32(data, [columns.size, width]);
+}
+
+/** For each channel, tap and output row the line of {@link pickColumns} that it is. */
+function linesOfTaps({ n, inputs }: WeightGradTask, rows: Axis, columns: Axis, lines: number): Value {
+  const empty = columns.kernel;
+  const order = new Int32Array(inputs * rows.kernel * columns.kernel * rows.out);
+  let at = 0;
   for (let c = 0; c < inputs; c++)
     for (let i = 0; i < rows.kernel; i++)
-      for (let j = 0; j < columns.kernel; j++) {
-        const [y, x] = [placeOf(rows, i), placeOf(columns, j)];
-        const part = (y.shift - top.first) * left.count + (x.shift - left.first);
-        picked.push(part * block + (y.residue * columns.stride + x.residue) * inputs + c);
-      }
-  const taken = b.op('Gather', [turned, b.constant(Tensor.int32([picked.length], picked))], { axis: 0 });
-  return n.reshape(b.op('Transpose', [taken], { perm: [1, 0, 2] }), [
-    outputs,
-    inputs,
-    rows.kernel,
-    columns.kernel,
-  ]);
+      for (let j = 0; j < columns.kernel; j++)
+        for (let r = 0; r < rows.out; r++) {
+          const row = sourceOf(rows, r, i);
+          order[at++] = row === undefined ? empty : (c * rows.size + row) * lines + j;
+        }
+  return n.b.constant(Tensor.int32([order.length], order));
 }
 
-/** Whether all residues of all channels fit into one block, and no window leaves rows out. */
-export function stemFits(axes: readonly Axis[], channels: number, block: number): boolean {
-  return (
-    axes.every((a) => a.dilation === 1) &&
-    channels * axes[0].stride * axes[1].stride <= block &&
-    axes.every((a) => {
-      const { first, count } = shiftsOf(a);
-      return first <= 0 && a.out + count - 1 - Math.ceil(a.size / a.stride) + first >= 0;
-    })
-  );
-}
-
-/** Tap i reads index s·o + i − begin = s·(o + shift) + residue. */
-function placeOf(a: Axis, tap: number): { shift: number; residue: number } {
-  const at = tap - a.begin;
-  const shift = Math.floor(at / a.stride);
-  return { shift, residue: at - shift * a.stride };
-}
-
-function shiftsOf(a: Axis): { first: number; count: number } {
-  const first = placeOf(a, 0).shift;
-  return { first, count: placeOf(a, a.kernel - 1).shift - first + 1 };
-}
-
-/** [N, C, H, W] → [N, B, H/s, W/s]: channel (residue row, residue column, c), the rest zero. */
-function foldStride({ n, x, images, inputs, axes }: WeightGradTask, cells: readonly number[]): Value {
-  const { b, block } = n;
-  const [rows, columns] = axes;
-  const room = axes.map((a, i) => cells[i] * a.stride - a.size);
-  const even = room.every((r) => r === 0) ? x : b.op('Pad', [x, b.i64([0, 0, 0, 0, 0, 0, room[0], room[1]])]);
-  const folded =
-    rows.stride === 1 && columns.stride === 1
-      ? even
-      : n.reshape(
-          b.op(
-            'Transpose',
-            [n.reshape(even, [images, inputs, cells[0], rows.stride, cells[1], columns.stride])],
-            { perm: [0, 3, 5, 1, 2, 4] },
-          ),
-          [images, inputs * rows.stride * columns.stride, ...cells],
-        );
-  const missing = block - inputs * rows.stride * columns.stride;
-  return missing === 0 ? folded : b.op('Pad', [folded, b.i64([0, 0, 0, 0, 0, missing, 0, 0])]);
-}
-
-/** Moves a one-block tensor by tap `at` of a kernel of `size`: a one-hot depthwise convolution. */
-function shift(
-  n: WeightGradTask['n'],
-  v: Value,
-  dims: readonly number[],
-  size: readonly number[],
-  at: number,
-  pads: readonly number[],
-): Value {
-  const taps = size[0] * size[1];
-  const kernel = n.shared(`stem tap ${at} of [${size}]`, () => {
-    const data = new Float32Array(taps * n.block);
-    data.fill(1, at * n.block, (at + 1) * n.block);
-    return n.b.f32(data, [n.block, 1, ...size]);
-  });
-  return n.conv(v, kernel, dims, { kernel: size, pads, group: n.block });
+/** The input index that a tap reads; undefined in the padding. */
+function sourceOf(a: Axis, out: number, tap: number): number | undefined {
+  const at = out * a.stride + tap * a.dilation - a.begin;
+  return at >= 0 && at < a.size ? at : undefined;
 }
