@@ -1,5 +1,6 @@
 import type { DataType } from '../../onnx/ir/dtype.js';
 import { typedView } from '../../onnx/ir/tensor.js';
+import { alignedViews } from './aligned.js';
 import type { Ort } from './load.js';
 import type { WireTensor } from './protocol.js';
 import { copyOf } from './wire.js';
@@ -41,16 +42,21 @@ export function isFeedable(type: DataType): boolean {
 
 /** A runtime tensor over the wire tensor's own buffer. */
 export function toOrt(ort: typeof Ort, wire: WireTensor): Ort.Tensor {
-  const type = ORT_TYPES[wire.dataType];
-  if (type === null) throw new Error(`the runtime takes no ${wire.dataType} tensors as inputs`);
-  const data = typedView(wire.dataType, new Uint8Array(wire.buffer));
-  if (data instanceof Float64Array && type !== 'float64') throw new Error(`${type} over float64 data`);
-  return new ort.Tensor(type, data, wire.dims);
+  return over(ort, wire, new Uint8Array(wire.buffer));
 }
 
-/** A tensor of the same type and dims over fresh memory. */
-export function likeOrt(ort: typeof Ort, wire: WireTensor): Ort.Tensor {
-  return toOrt(ort, { ...wire, buffer: new ArrayBuffer(wire.buffer.byteLength) });
+/** Runtime tensors of the same types and dims over fresh memory, zeros, laid out for speed. */
+export function likeOrt(ort: typeof Ort, wires: readonly WireTensor[]): Ort.Tensor[] {
+  const views = alignedViews(wires.map((w) => w.buffer.byteLength));
+  return wires.map((wire, i) => over(ort, wire, views[i]));
+}
+
+function over(ort: typeof Ort, { dataType, dims }: WireTensor, bytes: Uint8Array): Ort.Tensor {
+  const type = ORT_TYPES[dataType];
+  if (type === null) throw new Error(`the runtime takes no ${dataType} tensors as inputs`);
+  const data = typedView(dataType, bytes);
+  if (data instanceof Float64Array && type !== 'float64') throw new Error(`${type} over float64 data`);
+  return new ort.Tensor(type, data, dims);
 }
 
 /** The bytes of a runtime tensor in CPU memory; a view, not a copy. */
