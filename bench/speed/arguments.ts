@@ -180,7 +180,8 @@ function name<Name extends string>(option: string, given: string, known: readonl
   });
 }
 
-function count(option: string, given: string): number {
+/** @throws UsageError naming the option */
+export function count(option: string, given: string): number {
   const n = /^\d+$/.test(given) ? Number(given) : Number.NaN;
   if (!(n >= 1 && n <= 10_000))
     throw new UsageError({

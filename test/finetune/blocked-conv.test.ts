@@ -1,12 +1,23 @@
 import { expect, test, vi } from 'vitest';
+import {
+  POINTWISE_FORMS,
+  pointwiseForm,
+  WINDOW_FORMS,
+  windowForm,
+} from '../../src/finetune/lowering/blocked/cost.js';
 import { byColumns, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
-import { pointwise } from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
+import {
+  byInputRows,
+  byOneProduct,
+  byOutputRows,
+} from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
 import { stem } from '../../src/finetune/lowering/blocked/weight-grad/stem.js';
 import type { WeightGradTask } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
 import { blockedCheck } from '../support/blocked-engine.js';
 import { type ConvCase, convCase } from '../support/conv-case.js';
 
+vi.mock('../../src/finetune/lowering/blocked/cost.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/dense.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/depthwise.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/pointwise.js', { spy: true });
@@ -188,27 +199,51 @@ test('grouped, with a depthwise multiplier, and 1-D', () =>
     { x: [1, 4, 5, 5, 5], o: 8, k: [3, 3, 3], p: [1, 1, 1, 1, 1, 1] },
   ]));
 
-/** Which of the formulations of dW a case of the grid reaches, for 8 and for 16 channels to a block. */
-test('every formulation of dW is reached, and right', async () => {
+const WINDOWS: readonly ConvCase[] = [
+  { x: [2, 16, 16, 15], o: 16, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 40, 16, 15], o: 16, k: [3, 3], p: around([3, 3]) },
+  { x: [1, 40, 17, 16], o: 40, k: [3, 3], d: [2, 1], p: [0, 1, 3, 0] },
+  { x: [2, 64, 7, 6], o: 16, k: [3, 3], p: around([3, 3]) },
+  { x: [1, 16, 7, 6], o: 256, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 24, 7, 6], o: 24, k: [1, 5], p: around([1, 5]) },
+  { x: [2, 24, 5, 5], o: 24, k: [1, 1], p: [1, 1, 1, 1] },
+  { x: [2, 16, 8, 9], o: 40, k: [3, 3], s: [2, 2], p: [0, 0, 1, 1] },
+  { x: [1, 40, 8, 9], o: 16, k: [2, 3], s: [3, 1], d: [1, 2] },
+  { x: [2, 16, 57, 20], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) },
+];
+
+test.each(WINDOW_FORMS)('dW by %s is right wherever it can be taken', async (form) => {
+  const by = vi.mocked({ shifts: byShifts, taps: byTaps, columns: byColumns }[form]).mockClear();
+  vi.mocked(windowForm).mockReturnValue(form);
+  const cases = WINDOWS.filter((c) => form !== 'shifts' || c.s === undefined);
+  await inner(cases).finally(() => vi.mocked(windowForm).mockReset());
+  expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);
+});
+
+test.each(POINTWISE_FORMS)('dW of 1×1 kernels by %s is right', async (form) => {
+  const forms = { 'input rows': byInputRows, 'output rows': byOutputRows, 'one product': byOneProduct };
+  const by = vi.mocked(forms[form]).mockClear();
+  vi.mocked(pointwiseForm).mockReturnValue(form);
+  const cases = [
+    { x: [3, 24, 6, 5], o: 40, k: [1, 1] },
+    { x: [3, 24, 9, 10], o: 40, k: [1, 1], s: [2, 2] },
+    { x: [2, 24, 12, 11], o: 40, k: [1, 1] },
+    { x: [2, 24, 21, 22], o: 40, k: [1, 1], s: [2, 2] },
+    { x: [2, 72, 12, 11], o: 24, k: [1, 1] },
+    { x: [2, 16, 1, 1], o: 72, k: [1, 1] },
+  ];
+  await inner(cases).finally(() => vi.mocked(pointwiseForm).mockReset());
+  expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);
+});
+
+test('the other formulations of dW are reached, and right', async () => {
   const reach: readonly (readonly [string, ConvCase, boolean?])[] = [
-    ['byShifts stacked', { x: [2, 16, 16, 15], o: 16, k: [3, 3], p: around([3, 3]) }],
-    ['byShifts', { x: [2, 40, 16, 15], o: 16, k: [3, 3], p: around([3, 3]) }],
-    ['byShifts', { x: [1, 40, 17, 16], o: 40, k: [3, 3], d: [2, 1], p: [0, 1, 3, 0] }],
-    ['byColumns', { x: [2, 64, 7, 6], o: 16, k: [3, 3], p: around([3, 3]) }],
-    ['byColumns', { x: [1, 16, 7, 6], o: 256, k: [3, 3], p: around([3, 3]) }],
-    ['byColumns', { x: [2, 16, 8, 9], o: 40, k: [3, 3], s: [2, 2], p: [0, 0, 1, 1] }],
-    ['byTaps', { x: [2, 16, 57, 20], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) }],
-    ['pointwise small', { x: [3, 24, 6, 5], o: 40, k: [1, 1] }],
-    ['pointwise small', { x: [3, 24, 9, 10], o: 40, k: [1, 1], s: [2, 2] }],
-    ['pointwise wide', { x: [2, 24, 12, 11], o: 40, k: [1, 1] }],
-    ['pointwise wide', { x: [2, 24, 21, 22], o: 40, k: [1, 1], s: [2, 2] }],
-    ['pointwise narrow', { x: [2, 72, 12, 11], o: 24, k: [1, 1] }],
     ['stem', { x: [2, 3, 15, 18], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) }, true],
     ['stem', { x: [2, 5, 15, 18], o: 24, k: [5, 5], p: around([5, 5]) }, true],
     ['depthwise', { x: [2, 24, 9, 8], o: 24, g: 24, k: [3, 3], p: around([3, 3]) }],
     ['depthwise cut', { x: [2, 24, 10, 10], o: 24, g: 24, k: [3, 3], s: [3, 3] }],
   ];
-  const spied = { byColumns, byShifts, byTaps, depthwise, pointwise, stem };
+  const spied = { depthwise, stem };
   for (const spy of Object.values(spied)) vi.mocked(spy).mockClear();
   await check(reach.map(([, c, first]) => convCase(c, first)));
   const reached = new Set<string>();
@@ -217,18 +252,7 @@ test('every formulation of dW is reached, and right', async () => {
   expect([...new Set(reach.map(([name]) => name))].filter((name) => !reached.has(name))).toEqual([]);
 });
 
-function branchOf(name: string, { axes, inputs, outputs }: WeightGradTask): string {
-  const pixels = axes[0].out * axes[1].out;
-  switch (name) {
-    case 'byShifts':
-      return inputs <= 32 ? 'byShifts stacked' : name;
-    case 'pointwise':
-      return `pointwise ${pixels < 100 ? 'small' : inputs <= 2 * outputs ? 'wide' : 'narrow'}`;
-    case 'depthwise':
-      return axes.some((a) => a.end < (a.size + a.begin + a.end - a.kernel) % a.stride)
-        ? 'depthwise cut'
-        : name;
-    default:
-      return name;
-  }
+function branchOf(name: string, { axes }: WeightGradTask): string {
+  const cut = axes.some((a) => a.end < (a.size + a.begin + a.end - a.kernel) % a.stride);
+  return name === 'depthwise' && cut ? 'depthwise cut' : name;
 }

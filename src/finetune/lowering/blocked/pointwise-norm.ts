@@ -8,12 +8,13 @@
  * Worth it where W makes many channels of few: X·Xᵀ and Q·X cost C² products a pixel, the passes saved are over O channels.
  */
 import { sizeOf, type Value } from '../../../onnx/index.js';
+import { covariancePaysOff } from './cost.js';
 import { inputGradKernel, type KernelLayout, packedDims, scaleOutputs } from './kernel.js';
 import type { Blocked, Nchwc } from './nchwc.js';
 import type { BlockedContext } from './rule.js';
 import type { Extra, Pending } from './tracker.js';
 import { fromVector, toVector } from './vector.js';
-import { pointwise } from './weight-grad/pointwise.js';
+import { pointwise } from './weight-grad/formulations.js';
 
 /** A 1×1, stride-1, dense convolution that is not emitted yet. */
 export interface Pointwise {
@@ -39,13 +40,10 @@ export interface PointwiseSite {
   readonly folded: Value;
 }
 
-/** Products per pixel that cost as much as one pass saved over one channel. */
-const PRODUCTS_PER_PASS = 50;
-
 export function paysOff({ x, layout }: Pointwise): boolean {
   const [outputs, inputs] = packedDims(layout);
   const pixels = x.dims[2] * x.dims[3];
-  return outputs >= 2 * inputs && inputs * inputs < PRODUCTS_PER_PASS * outputs && pixels > 1;
+  return outputs >= 2 * inputs && pixels > 1 && covariancePaysOff(inputs, outputs, layout.block);
 }
 
 export function pointwiseNorm(c: BlockedContext, conv: Pointwise): PointwiseSite {

@@ -1,6 +1,6 @@
 /**
- * dW of a convolution on blocked tensors: which formulation by the shape. All end in the packed layout of the kernel
- * without element-wise transposes; thresholds are from the measurements of `npm run bench:lowering`.
+ * dW of a convolution on blocked tensors: which formulation by the shape (cost.ts). All end in the packed layout of the
+ * kernel without element-wise transposes.
  */
 import type { Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
@@ -9,19 +9,10 @@ import { axesOf, kernelLayout } from './geometry.js';
 import { gradientOf } from './input-grad.js';
 import { type KernelLayout, scaleOutputs } from './kernel.js';
 import type { BlockedContext } from './rule.js';
-import { byColumns, byShifts, byTaps } from './weight-grad/dense.js';
 import { depthwise } from './weight-grad/depthwise.js';
-import { pointwise } from './weight-grad/pointwise.js';
+import { isPointwise, pointwise, window } from './weight-grad/formulations.js';
 import { stem } from './weight-grad/stem.js';
 import type { WeightGradTask } from './weight-grad/task.js';
-
-/** Maps up to this many rows: all columns side by side and one product. */
-const SMALL_MAP = 14;
-/** Strided maps from this many rows on: a product for each image. */
-const LARGE_STRIDED_MAP = 28;
-/** One product over all columns from so many output channels on, whatever the map. */
-const MANY_OUTPUTS = 256;
-const FEW_INPUTS = 64;
 
 export function convWeightGrad(c: BlockedContext): boolean {
   const { n, t, node } = c;
@@ -60,11 +51,5 @@ export function convWeightGrad(c: BlockedContext): boolean {
 function formulate(task: WeightGradTask, { kind }: KernelLayout): Value {
   if (kind === 'depthwise') return depthwise(task);
   if (kind === 'stem') return stem(task);
-  const { axes, inputs, outputs } = task;
-  if (axes.every((a) => a.kernel === 1 && a.begin === 0 && a.end === 0)) return pointwise(task);
-  const rows = axes[0].out;
-  const unit = axes.every((a) => a.stride === 1);
-  if (!unit) return rows >= LARGE_STRIDED_MAP ? byTaps(task) : byColumns(task);
-  if (outputs >= MANY_OUTPUTS || (rows <= SMALL_MAP && inputs >= FEW_INPUTS)) return byColumns(task);
-  return byShifts(task);
+  return isPointwise(task) ? pointwise(task) : window(task);
 }

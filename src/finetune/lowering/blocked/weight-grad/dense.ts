@@ -1,19 +1,24 @@
 /** dW of dense kernels of more than one tap. */
 import { Tensor, type Value } from '../../../../onnx/index.js';
+import { stacksInputs } from '../cost.js';
 import { transposeBlocks } from '../kernel.js';
 import { withZeroRow } from '../pixels.js';
-import { channelRows, inputDims, outputDims, sumFirst, type WeightGradTask } from './task.js';
+import {
+  channelRows,
+  inputDims,
+  outputDims,
+  sumFirst,
+  type WeightGradShape,
+  type WeightGradTask,
+} from './task.js';
 
-/** Up to so many input channels the shifted inputs are stacked: the product's kernel wants a dozen rows at least. */
-const STACKED_INPUTS = 32;
-
-function kernelOf({ axes }: WeightGradTask): readonly [number, number] {
+function kernelOf({ axes }: Pick<WeightGradShape, 'axes'>): readonly [number, number] {
   return [axes[0].kernel, axes[1].kernel];
 }
 
 /** Pixel of X that tap (i, j) of output (r, q) reads, or the first one of the row of zeros. */
 function pixelOf(
-  { axes: [rows, columns] }: WeightGradTask,
+  { axes: [rows, columns] }: Pick<WeightGradShape, 'axes'>,
   r: number,
   q: number,
   i: number,
@@ -23,6 +28,39 @@ function pixelOf(
   const x = q * columns.stride + j * columns.dilation - columns.begin;
   const inside = y >= 0 && y < rows.size && x >= 0 && x < columns.size;
   return inside ? y * columns.size + x : rows.size * columns.size;
+}
+
+/** The lines of B channels that a window of every pixel reads: by pixel, block of channels, tap. */
+export function columnLines(task: Pick<WeightGradShape, 'inputs' | 'axes'>, block: number): Int32Array {
+  const [kh, kw] = kernelOf(task);
+  const [oh, ow] = task.axes.map((a) => a.out);
+  const blocks = task.inputs / block;
+  const lines = linesOf(task);
+  const order = new Int32Array(oh * ow * blocks * kh * kw);
+  let at = 0;
+  for (let r = 0; r < oh; r++)
+    for (let q = 0; q < ow; q++)
+      for (let c = 0; c < blocks; c++)
+        for (let i = 0; i < kh; i++)
+          for (let j = 0; j < kw; j++) order[at++] = c * lines + pixelOf(task, r, q, i, j);
+  return order;
+}
+
+/** The same within one block of channels: by tap, pixel. */
+export function tapLines(task: Pick<WeightGradShape, 'axes'>): Int32Array {
+  const [kh, kw] = kernelOf(task);
+  const [oh, ow] = task.axes.map((a) => a.out);
+  const order = new Int32Array(kh * kw * oh * ow);
+  let at = 0;
+  for (let i = 0; i < kh; i++)
+    for (let j = 0; j < kw; j++)
+      for (let r = 0; r < oh; r++) for (let q = 0; q < ow; q++) order[at++] = pixelOf(task, r, q, i, j);
+  return order;
+}
+
+/** Pixels of a map of X with its row of zeros. */
+export function linesOf({ axes: [rows, columns] }: Pick<WeightGradShape, 'axes'>): number {
+  return (rows.size + 1) * columns.size;
 }
 
 function int32(task: WeightGradTask, list: Int32Array): Value {
@@ -35,18 +73,10 @@ export function byColumns(task: WeightGradTask): Value {
   const { b, block } = n;
   const [kh, kw] = kernelOf(task);
   const [oh, ow] = axes.map((a) => a.out);
-  const [h, w] = [axes[0].size + 1, axes[1].size];
   const pixels = oh * ow;
-  const blocks = inputs / block;
-  const order = new Int32Array(pixels * blocks * kh * kw);
-  let at = 0;
-  for (let r = 0; r < oh; r++)
-    for (let q = 0; q < ow; q++)
-      for (let c = 0; c < blocks; c++)
-        for (let i = 0; i < kh; i++)
-          for (let j = 0; j < kw; j++) order[at++] = c * h * w + pixelOf(task, r, q, i, j);
-  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), [images, blocks * h * w, block]);
-  const columns = b.op('Gather', [lines, int32(task, order)], { axis: 1 });
+  const perImage = [images, (inputs / block) * linesOf(task), block];
+  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), perImage);
+  const columns = b.op('Gather', [lines, int32(task, columnLines(task, block))], { axis: 1 });
   const rows = b.op('Transpose', [channelRows(task, dy, outputDims(task))], { perm: [1, 0, 2] });
   const product = b.op('MatMul', [
     n.reshape(rows, [outputs, images * pixels]),
@@ -64,16 +94,11 @@ export function byTaps(task: WeightGradTask): Value {
   const { b, block } = n;
   const [kh, kw] = kernelOf(task);
   const [oh, ow] = axes.map((a) => a.out);
-  const [h, w] = [axes[0].size + 1, axes[1].size];
   const pixels = oh * ow;
   const [ob, ib] = [outputs / block, inputs / block];
-  const order = new Int32Array(kh * kw * pixels);
-  let at = 0;
-  for (let i = 0; i < kh; i++)
-    for (let j = 0; j < kw; j++)
-      for (let r = 0; r < oh; r++) for (let q = 0; q < ow; q++) order[at++] = pixelOf(task, r, q, i, j);
-  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), [images, ib, h * w, block]);
-  const gathered = b.op('Gather', [lines, int32(task, order)], { axis: 2 });
+  const perBlock = [images, ib, linesOf(task), block];
+  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), perBlock);
+  const gathered = b.op('Gather', [lines, int32(task, tapLines(task))], { axis: 2 });
   const panels = n.reshape(gathered, [images, ib * kh * kw, pixels, block]);
   const rows = n.reshape(channelRows(task, dy, outputDims(task)), [images, 1, outputs, pixels]);
   const product = sumFirst(task, b.op('MatMul', [rows, panels]));
@@ -96,7 +121,7 @@ export function byShifts(task: WeightGradTask): Value {
   const height = rows.size + rows.begin + rows.end;
   const width = columns.out;
   const frame = [images, inputs, height, width];
-  const stacked = inputs <= STACKED_INPUTS;
+  const stacked = stacksInputs(task);
   const shifted = stacked ? [] : shiftedRows(task, frame);
   const lowered = Array.from({ length: kh }, (_, i) => {
     const above = i * rows.dilation;

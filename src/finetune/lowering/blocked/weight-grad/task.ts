@@ -3,13 +3,9 @@ import type { Axis } from '../geometry.js';
 import type { Nchwc } from '../nchwc.js';
 import type { Tracker } from '../tracker.js';
 
-export interface WeightGradTask {
-  readonly n: Nchwc;
-  readonly t: Tracker;
-  /** [N, inputs, H, W] in blocks; for a stem in NCHW. */
-  readonly x: Value;
-  /** [N, outputs, oH, oW] in blocks. */
-  readonly dy: Value;
+/** What the cost of dW hangs on. */
+export interface WeightGradShape {
+  /** N */
   readonly images: number;
   /** Padded, but for a stem. */
   readonly inputs: number;
@@ -17,6 +13,15 @@ export interface WeightGradTask {
   readonly outputs: number;
   /** Rows, columns. */
   readonly axes: readonly Axis[];
+}
+
+export interface WeightGradTask extends WeightGradShape {
+  readonly n: Nchwc;
+  readonly t: Tracker;
+  /** [N, inputs, H, W] in blocks; for a stem in NCHW. */
+  readonly x: Value;
+  /** [N, outputs, oH, oW] in blocks. */
+  readonly dy: Value;
 }
 
 export function inputDims({ images, inputs, axes }: WeightGradTask): number[] {

@@ -1,0 +1,247 @@
+/**
+ * How the gradient of a kernel is computed, by its shape, and what each way is estimated to cost. An estimate is a sum of
+ * passes over tensors, at nanoseconds per element, and of products, at the rate that the runtime's kernels reach; the
+ * runtime's work per node is left out. `npm run bench:lowering` measures the constants on the machine at hand, and every
+ * formulation beside its estimate. dW is chosen by rules of the shape, not by the estimates: those order ways that differ
+ * by a third, not closer ones. They decide whether a 1×1 convolution is normalized by the covariance of its input.
+ *
+ * In the formulas: N images, C channels of X and O of dY (padded), H×W pixels of X, P of dY, T taps of the kernel.
+ */
+import type { WeightGradShape } from './weight-grad/task.js';
+
+export interface Costs {
+  /** Nanoseconds per element, all threads together: reads one tensor and writes one, as an affine map of channels does. */
+  readonly pass: number;
+  /** … reads a tensor and writes next to nothing: a sum over pixels. */
+  readonly reduction: number;
+  /** … moves rows or whole tensors in one thread: Transpose, Concat. */
+  readonly copy: number;
+  /** … gathers single blocks of channels from places far apart. */
+  readonly gather: number;
+  /** … gathers blocks that mostly lie one behind the other. */
+  readonly gatherRuns: number;
+  /** … from blocks to NCHW. */
+  readonly reorder: number;
+  /** GFLOP/s (2 per multiply-add) of blocked convolutions with one block of output channels. */
+  readonly convOneBlock: number;
+  /** … with more. */
+  readonly conv: number;
+  /** … of one big matrix product. */
+  readonly gemm: number;
+  /** … of products of many rows with one block of columns, one for each image and block. */
+  readonly gemmPerImage: number;
+  /** … of such products with {@link FEW_ROWS} rows. */
+  readonly gemmFewRows: number;
+}
+
+/** Rows of the products whose rate is `gemmFewRows`. */
+export const FEW_ROWS = 16;
+
+/**
+ * 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0. `reorder`, `gatherRuns` and `gemmFewRows` are not measured
+ * alone but set so that the estimates meet measured times of whole formulations there.
+ */
+export const COSTS: Costs = {
+  pass: 0.11,
+  reduction: 0.06,
+  copy: 0.25,
+  gather: 0.35,
+  gatherRuns: 0.2,
+  reorder: 0.25,
+  convOneBlock: 180,
+  conv: 430,
+  gemm: 490,
+  gemmPerImage: 390,
+  gemmFewRows: 200,
+};
+
+/** Of kernels of any size. */
+export const WINDOW_FORMS = ['shifts', 'taps', 'columns'] as const;
+export type WindowForm = (typeof WINDOW_FORMS)[number];
+
+/** Of 1×1 kernels without padding. */
+export const POINTWISE_FORMS = ['input rows', 'output rows', 'one product'] as const;
+export type PointwiseForm = (typeof POINTWISE_FORMS)[number];
+
+type Estimate = (shape: WeightGradShape, costs: Costs) => number;
+
+/** Nanoseconds of dW. */
+export const WINDOW_COST: { readonly [form in WindowForm]: Estimate } = {
+  shifts: shiftsCost,
+  taps: tapsCost,
+  columns: columnsCost,
+};
+
+/** Nanoseconds of dW. */
+export const POINTWISE_COST: { readonly [form in PointwiseForm]: Estimate } = {
+  'input rows': inputRowsCost,
+  'output rows': outputRowsCost,
+  'one product': oneProductCost,
+};
+
+/** The forms that the shape allows. */
+export function windowForms({ axes }: Pick<WeightGradShape, 'axes'>): readonly WindowForm[] {
+  return axes.every((a) => a.stride === 1) ? WINDOW_FORMS : WINDOW_FORMS.filter((f) => f !== 'shifts');
+}
+
+/** The form that is taken: small maps and many outputs by columns, large strided maps by taps, the rest by shifts. */
+export function windowForm(shape: WeightGradShape): WindowForm {
+  const { inputs, outputs, axes } = shape;
+  const rows = axes[0].out;
+  if (axes.some((a) => a.stride !== 1)) return rows >= 28 ? 'taps' : 'columns';
+  return outputs >= 256 || (rows <= 14 && inputs >= 64) ? 'columns' : 'shifts';
+}
+
+/** The form that is taken: below so many pixels one product over all, else rows of the map that has fewer channels. */
+export function pointwiseForm(shape: WeightGradShape): PointwiseForm {
+  if (pixelsOf(shape) < 100) return 'one product';
+  return shape.inputs <= 2 * shape.outputs ? 'input rows' : 'output rows';
+}
+
+/**
+ * Shifted copies of X (one for each column of the kernel) and of dY (one for each row), on K = (H + pads)·oW pixels:
+ *   kw·N·C·K·(pass + reorder) + kh·N·O·K·pass + [products C × K × O, T for each image] + copy·T·C·O
+ * Where the copies of X are stacked ({@link stacksInputs}) there are kh products of kw·C rows, and the copies come from one
+ * pass and reorder of X with its pads and a product for each image with matrices of zeros and ones, [C·H × W × kw·oW].
+ */
+function shiftsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs, axes } = s;
+  const [rows, columns] = axes;
+  const height = rows.size + rows.begin + rows.end;
+  const pixels = height * columns.out;
+  const copies = columns.kernel * images * inputs * pixels;
+  const lowered = rows.kernel * images * outputs * pixels * k.pass;
+  const join = tapsOf(s) * inputs * outputs * k.copy;
+  if (!stacksInputs(s)) {
+    const products = rows.kernel * columns.kernel * perImage(images, inputs, pixels, outputs, k);
+    return copies * (k.pass + k.reorder) + lowered + products + join;
+  }
+  const padded = images * inputs * height * columns.size * (k.pass + k.reorder);
+  const [lines, shifted] = [inputs * height, columns.kernel * columns.out];
+  const shifting = images * product(lines, columns.size, shifted, k.gemmPerImage, k) + copies * k.pass;
+  const products = rows.kernel * perImage(images, columns.kernel * inputs, pixels, outputs, k);
+  return padded + shifting + lowered + products + join;
+}
+
+/**
+ * For each tap a panel of the pixels that it reads:
+ *   N·C·(H + 1)·W·pass + N·P·T·C·gatherRuns + N·O·P·reorder + [products O × P × T·C] + T·C·O·(copy + pass)
+ */
+function tapsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = pixelsOf(s);
+  const columns = tapsOf(s) * inputs;
+  return (
+    zeroRow(s) * k.pass +
+    images * pixels * columns * k.gatherRuns +
+    images * outputs * pixels * k.reorder +
+    perImage(images, outputs, pixels, columns, k) +
+    columns * outputs * (k.copy + k.pass)
+  );
+}
+
+/**
+ * All windows side by side:
+ *   N·C·(H + 1)·W·pass + N·P·T·C·gather + N·O·P·(reorder + copy) + [product O × N·P × T·C] + T·C·O·pass
+ */
+function columnsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = images * pixelsOf(s);
+  const columns = tapsOf(s) * inputs;
+  return (
+    zeroRow(s) * k.pass +
+    pixels * columns * k.gather +
+    outputs * pixels * (k.reorder + k.copy) +
+    product(outputs, pixels, columns, k.gemm, k) +
+    columns * outputs * k.pass
+  );
+}
+
+/** [pixels of a stride] + N·C·P·reorder + [products C × P × O] */
+function inputRowsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = pixelsOf(s);
+  return (
+    subsampled(s, k) + images * inputs * pixels * k.reorder + perImage(images, inputs, pixels, outputs, k)
+  );
+}
+
+/** [pixels of a stride] + N·O·P·reorder + [products O × P × C] + C·O·(copy + pass) */
+function outputRowsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = pixelsOf(s);
+  return (
+    subsampled(s, k) +
+    images * outputs * pixels * k.reorder +
+    perImage(images, outputs, pixels, inputs, k) +
+    inputs * outputs * (k.copy + k.pass)
+  );
+}
+
+/** [pixels of a stride] + N·P·(C·(reorder + copy) + O·copy) + [product C × N·P × O] + C·O·copy */
+function oneProductCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = images * pixelsOf(s);
+  return (
+    subsampled(s, k) +
+    pixels * (inputs * (k.reorder + k.copy) + outputs * k.copy) +
+    product(inputs, pixels, outputs, k.gemm, k) +
+    inputs * outputs * k.copy
+  );
+}
+
+/** Up to so many input channels the shifted inputs are stacked: the product's kernel wants a dozen rows at least. */
+const STACKED_INPUTS = 32;
+
+/** Whether dW by shifts stacks the shifted inputs. By the whole step of ResNet-20, not by the estimate, which is a tie. */
+export function stacksInputs({ inputs }: Pick<WeightGradShape, 'inputs'>): boolean {
+  return inputs <= STACKED_INPUTS;
+}
+
+/**
+ * Whether a 1×1 convolution and its BatchNormalization cost less from the covariance of X (pointwise-norm.ts), by what is
+ * spent and saved per pixel:
+ *   C²·(2/gemmPerImage + 2/conv)  <  O·(2·reduction + 3.5·pass)
+ * Left: X·Xᵀ and Q·X. Right: forth two sums and the affine map, back the dot of two maps (which reads like a pass) and the
+ * sum in place (two reads and a write) of a map of O channels. Matrices of C·O are left out, so it holds for many pixels.
+ * @param inputs C, padded, @param outputs O, padded
+ */
+export function covariancePaysOff(inputs: number, outputs: number, block: number, k = COSTS): boolean {
+  const convolution = inputs <= block ? k.convOneBlock : k.conv;
+  const spent = inputs * inputs * (2 / k.gemmPerImage + 2 / convolution);
+  return spent < outputs * (2 * k.reduction + 3.5 * k.pass);
+}
+
+/** `images` products [rows × inner]·[inner × columns], their results written, and read again to be summed. */
+function perImage(images: number, rows: number, inner: number, columns: number, k: Costs): number {
+  return (
+    images * product(rows, inner, columns, k.gemmPerImage, k) +
+    images * rows * columns * (k.pass + k.reduction)
+  );
+}
+
+/**
+ * One product. Beside the multiplications the kernel packs its right side, once whatever the number of rows, so the time
+ * per multiplication is that of many rows and a part that falls with their number:
+ *   1/rate(rows) = 1/rate + FEW_ROWS/rows · (1/gemmFewRows − 1/gemmPerImage)
+ */
+function product(rows: number, inner: number, columns: number, rate: number, k: Costs): number {
+  const packing = (FEW_ROWS / rows) * (1 / k.gemmFewRows - 1 / k.gemmPerImage);
+  return 2 * rows * inner * columns * (1 / rate + packing);
+}
+
+function zeroRow({ images, inputs, axes: [rows, columns] }: WeightGradShape): number {
+  return images * inputs * (rows.size + 1) * columns.size;
+}
+
+function subsampled(s: WeightGradShape, k: Costs): number {
+  return s.axes.every((a) => a.stride === 1) ? 0 : s.images * s.inputs * pixelsOf(s) * k.pass;
+}
+
+function pixelsOf({ axes }: WeightGradShape): number {
+  return axes[0].out * axes[1].out;
+}
+
+function tapsOf({ axes }: WeightGradShape): number {
+  return axes[0].kernel * axes[1].kernel;
+}

@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseArguments, USAGE, wanted } from '../../bench/lowering/arguments.js';
+import { CONSTANTS, probes } from '../../bench/lowering/constants.js';
+import { formulation, type Layer, layersOf } from '../../bench/lowering/layers.js';
+import { constantsTable, layersTable, type MeasuredLayer, summary } from '../../bench/lowering/report.js';
+import { timeInTurn, workModel } from '../../bench/lowering/timing.js';
+import { UsageError } from '../../src/base/errors.js';
+import {
+  COSTS,
+  POINTWISE_FORMS,
+  pointwiseForm,
+  WINDOW_FORMS,
+  windowForm,
+} from '../../src/finetune/lowering/blocked/cost.js';
+import { sizeOf, Tensor } from '../../src/onnx/index.js';
+import { channelBlock, createEngine, type Engine } from '../../src/runtime/index.js';
+
+describe('the arguments', () => {
+  test('default to everything', () => {
+    const usual = { only: [], repeat: 15, warmup: 3, threads: 2, format: 'text', help: false };
+    expect(parseArguments([])).toEqual(usual);
+    expect(USAGE).toContain('15');
+  });
+
+  test('are refused in words', () => {
+    expect(() => parseArguments(['--repeat', '0'])).toThrow(UsageError);
+    expect(() => parseArguments(['--onyl', 'gemm'])).toThrow(/onyl/);
+  });
+
+  test('choose by parts of names', () => {
+    const only = (...given: string[]) => parseArguments(['--only', ...given]);
+    expect(wanted(only('gemm, resnet20'), ['constants', 'gemmFewRows'])).toBe(true);
+    expect(wanted(only('gemm, resnet20'), ['constants', 'pass'])).toBe(false);
+    expect(wanted(only('gemm, resnet20'), ['layers', '3×3 16→16', 'resnet20'])).toBe(true);
+    expect(wanted(only('constants'), ['constants', 'pass'])).toBe(true);
+    expect(wanted(parseArguments([]), ['constants', 'pass'])).toBe(true);
+  });
+});
+
+test.each([8, 16])('every constant has a graph that measures it, with %i channels to a block', (block) => {
+  expect(CONSTANTS.toSorted()).toEqual(Object.keys(COSTS).toSorted());
+  const all = probes(block);
+  for (const name of CONSTANTS) {
+    const { inputs, amount, emit } = all[name];
+    expect(amount).toBeGreaterThan(0);
+    const data = inputs.map((d) => Tensor.float32(d, new Float32Array(sizeOf(d))));
+    expect(workModel(block, data, emit).graph.nodes.length).toBeGreaterThan(0);
+  }
+});
+
+const axis = { size: 6, out: 6, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
+const single = { ...axis, kernel: 1, begin: 0, end: 0 };
+const shape = { images: 2, inputs: 16, outputs: 32, axes: [axis, axis] };
+const windowLayer: Layer = { title: '3×3', shape, pointwise: false, networks: ['a', 'b'] };
+const pointwiseLayer: Layer = {
+  title: '1×1',
+  shape: { ...shape, axes: [single, single] },
+  pointwise: true,
+  networks: ['a'],
+};
+
+describe('in the runtime', () => {
+  let engine: Engine | undefined;
+  beforeAll(async () => {
+    engine = await createEngine({ threads: 1 });
+  });
+  afterAll(() => engine?.close());
+
+  test('every formulation runs', async () => {
+    if (!engine) throw new Error('no engine');
+    const block = await channelBlock(engine);
+    if (block === undefined) return;
+    const bench = { engine, block, warmup: 1, repeat: 2 };
+    const dims = [
+      [2, 16, 6, 6],
+      [2, 32, 6, 6],
+    ];
+    const windows = WINDOW_FORMS.map((form) => formulation(windowLayer, { kind: 'window', form }));
+    const pointwise = POINTWISE_FORMS.map((form) => formulation(pointwiseLayer, { kind: 'pointwise', form }));
+    const times = await timeInTurn(bench, dims, [...windows, ...pointwise]);
+    expect(times).toHaveLength(6);
+    for (const ms of times) expect(ms).toBeGreaterThanOrEqual(0);
+  });
+
+  test('the dense layers of a network are found, each shape once, channels in whole blocks', async () => {
+    if (!engine) throw new Error('no engine');
+    const layers = await layersOf(engine, 16, { resnet20: 128 });
+    expect(layers.map((l) => l.title)).toEqual([
+      '3×3 16→16 at 32×32, 128 images',
+      '3×3 /2 16→32 at 16×16, 128 images',
+      '3×3 32→32 at 16×16, 128 images',
+      '3×3 /2 32→64 at 8×8, 128 images',
+      '3×3 64→64 at 8×8, 128 images',
+    ]);
+    const [, strided] = layers;
+    expect(strided.pointwise).toBe(false);
+    expect(strided.networks).toEqual(['resnet20']);
+    const axis = { size: 32, out: 16, kernel: 3, stride: 2, dilation: 1, begin: 1, end: 1 };
+    expect(strided.shape).toEqual({ images: 128, inputs: 16, outputs: 32, axes: [axis, axis] });
+  });
+});
+
+test('the tables say what is in use, what was found and what is taken', () => {
+  const constants = constantsTable([{ name: 'pass', value: 2 * COSTS.pass }], 16);
+  expect(constants.rows).toEqual([
+    ['pass', 'ns/element', COSTS.pass.toFixed(3), (2 * COSTS.pass).toFixed(3), '2.00'],
+  ]);
+  const measured: MeasuredLayer[] = [
+    {
+      layer: windowLayer,
+      times: WINDOW_FORMS.map((form) => ({
+        choice: { kind: 'window', form },
+        milliseconds: form === windowForm(windowLayer.shape) ? 3 : 2,
+      })),
+    },
+    {
+      layer: pointwiseLayer,
+      times: POINTWISE_FORMS.map((form) => ({
+        choice: { kind: 'pointwise', form },
+        milliseconds: form === pointwiseForm(pointwiseLayer.shape) ? 1 : 4,
+      })),
+    },
+  ];
+  const { rows } = layersTable(measured);
+  expect(rows).toHaveLength(6);
+  expect(rows[0].slice(0, 2)).toEqual(['3×3', 'a b']);
+  expect(rows.filter((r) => r[6] === 'yes').map((r) => [r[2], r[3], r[5]])).toEqual([
+    [windowForm(windowLayer.shape), '3.00', '1.50'],
+    [pointwiseForm(pointwiseLayer.shape), '1.00', '1.00'],
+  ]);
+  expect(summary(measured)).toContain('1 of 2 layers');
+  expect(summary(measured)).toContain('take 4.0 ms, the fastest 3.0 ms');
+});
