@@ -38,8 +38,9 @@ export interface Costs {
 export const FEW_ROWS = 16;
 
 /**
- * 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0. `reorder`, `gatherRuns` and `gemmFewRows` are not measured
- * alone but set so that the estimates meet measured times of whole formulations there.
+ * 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0. Only the passes were measured alone. `reorder`, `gatherRuns`
+ * and `gemmFewRows` are set so that the estimates meet measured times of whole formulations there; `gemm`, `gemmPerImage` and
+ * `convOneBlock` lie in the range that was measured for them.
  */
 export const COSTS: Costs = {
   pass: 0.11,
