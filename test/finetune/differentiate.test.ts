@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { UnsupportedError } from '../../src/base/errors.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { emitInternal, isInternal } from '../../src/finetune/autodiff/internal.js';
+import { emitInternal, inferTrained } from '../../src/finetune/autodiff/internal.js';
 import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
-import { inferNode } from '../../src/onnx/infer/index.js';
 import { gradientOf } from '../support/gradient-of.js';
 
 function start(inputs: Record<string, readonly number[]>): {
@@ -16,7 +15,7 @@ function start(inputs: Record<string, readonly number[]>): {
   for (const [name, dims] of Object.entries(inputs))
     v[name] = graph.addInput(name, tensorType('float32', dims));
   const b = new GraphBuilder(graph, 20, {
-    infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
+    infer: inferTrained,
   });
   return { b, model: new Model(graph, 20, 9), v };
 }

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect } from 'vitest';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { emitInternal, isInternal, typeLike } from '../../src/finetune/autodiff/internal.js';
+import { emitInternal, inferTrained, typeLike } from '../../src/finetune/autodiff/internal.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import { portable } from '../../src/finetune/lowering/portable/index.js';
 import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
-import { inferNode } from '../../src/onnx/infer/index.js';
 import { gramMatrices, mapGradient, refConvDelta, refConvShape } from '../../src/reparam/index.js';
 import { evaluate, type RefTensor, realTensor, toNumbers } from '../../src/runtime/reference/index.js';
 import { type ArrayData, readSafetensors } from '../support/arrays.js';
@@ -42,7 +41,7 @@ describe.each(['explicit', 'gram'] as const)('one layer against PyTorch in float
       const feeds = new Map<string, RefTensor>();
       const graph = new Graph(layer.name);
       const b = new GraphBuilder(graph, 20, {
-        infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
+        infer: inferTrained,
       });
       const input = (name: string, dims: readonly number[], data: Float64Array): Value => {
         feeds.set(name, realTensor(dims, data));

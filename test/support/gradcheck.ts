@@ -2,7 +2,7 @@ import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
 import { randomFor } from '../../src/base/random.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { inferTrained } from '../../src/finetune/autodiff/internal.js';
 import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import type { Lowering } from '../../src/finetune/lowering/lowering.js';
@@ -14,14 +14,12 @@ import {
   Graph,
   GraphBuilder,
   Model,
-  type Node,
   sizeOf,
   Tensor,
   tensorType,
   upgradeOpset,
   type Value,
 } from '../../src/onnx/index.js';
-import { inferNode } from '../../src/onnx/infer/index.js';
 import { channelBlock, createEngine } from '../../src/runtime/index.js';
 import { evaluate, type RefTensor } from '../../src/runtime/reference/index.js';
 
@@ -69,7 +67,7 @@ export async function checkGradients(name: string, test: GradientCase): Promise<
     feeds.set(key, real(draw.dims, data));
   }
   const model = new Model(graph, opset, 9);
-  const builder = new GraphBuilder(graph, opset, { infer: inferStatic });
+  const builder = new GraphBuilder(graph, opset, { infer: inferTrained });
   const y = test.build(builder, values);
   graph.addOutput(y);
   const dims = y.shape;
@@ -172,7 +170,7 @@ function gradientModel(source: Model, inputs: readonly string[], r: Tensor, lowe
   const model = cloneModel(source);
   upgradeOpset(model, TRAINING_OPSET);
   const { graph } = model;
-  const b = new GraphBuilder(graph, TRAINING_OPSET, { infer: inferStatic });
+  const b = new GraphBuilder(graph, TRAINING_OPSET, { infer: inferTrained });
   const [y] = graph.outputs;
   const wanted = inputs.map((name) => {
     const value = graph.inputs.find((v) => v.name === name);
@@ -194,11 +192,6 @@ function gradientModel(source: Model, inputs: readonly string[], r: Tensor, lowe
     `operators of ${[...known]} only`,
   ).toEqual([]);
   return model;
-}
-
-/** Types of emitted nodes; internal operators bring their own. */
-function inferStatic(node: Node, opset: number): ReturnType<typeof inferNode> {
-  return isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset);
 }
 
 /** Values away from the given kinks by at least 0.05, so that a central difference sees one side. */

@@ -1,5 +1,5 @@
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { inferTrained } from '../../src/finetune/autodiff/internal.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import { portable } from '../../src/finetune/lowering/portable/index.js';
 import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
@@ -13,7 +13,6 @@ import {
   tensorType,
   type Value,
 } from '../../src/onnx/index.js';
-import { inferNode } from '../../src/onnx/infer/index.js';
 import { evaluate } from '../../src/runtime/reference/index.js';
 
 interface Result {
@@ -40,7 +39,7 @@ export function gradientOf(
   const graph = new Graph('test');
   const x = graph.addInput('x', tensorType('float32', dims));
   const b = new GraphBuilder(graph, TRAINING_OPSET, {
-    infer: (node, opset) => (isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset)),
+    infer: inferTrained,
   });
   const y = build(b, x);
   const { producer, shape } = y;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { randomFor } from '../../src/base/random.js';
 import { differentiate } from '../../src/finetune/autodiff/differentiate.js';
-import { isInternal } from '../../src/finetune/autodiff/internal.js';
+import { inferTrained, isInternal } from '../../src/finetune/autodiff/internal.js';
 import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { type KernelLayout, packKernel, unpackKernel } from '../../src/finetune/lowering/blocked/kernel.js';
 import type { Lowering } from '../../src/finetune/lowering/lowering.js';
@@ -12,14 +12,12 @@ import {
   Graph,
   GraphBuilder,
   Model,
-  type Node,
   sizeOf,
   Tensor,
   tensorType,
   type Value,
   verifyModel,
 } from '../../src/onnx/index.js';
-import { inferNode } from '../../src/onnx/infer/index.js';
 import type { Engine } from '../../src/runtime/index.js';
 import { evaluate, type RefTensor } from '../../src/runtime/reference/index.js';
 import { relativeL2 } from './close.js';
@@ -72,15 +70,10 @@ function draw(name: string, given: Drawn): { dims: readonly number[]; data: Floa
   return { dims, data: Float32Array.from({ length: sizeOf(dims) }, (_, i) => value(normal, i)) };
 }
 
-/** Types of emitted nodes; internal operators bring their own. */
-function inferStatic(node: Node, opset: number): ReturnType<typeof inferNode> {
-  return isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset);
-}
-
 /** Builds, differentiates and lowers all cases in one graph. */
 export function lowerCases(cases: readonly LoweringCase[], lowering: Lowering): Lowered {
   const graph = new Graph('cases');
-  const b = new GraphBuilder(graph, TRAINING_OPSET, { infer: inferStatic });
+  const b = new GraphBuilder(graph, TRAINING_OPSET, { infer: inferTrained });
   const fed: Fed[] = [];
   const seeds = new Map<Value, Value>();
   const wanted: { of: LoweringCase; what: string; value: Value; fed: Fed; trained: boolean }[] = [];

@@ -1,11 +1,13 @@
 import {
   type AttributeInit,
   type GraphBuilder,
+  type InferNode,
   type Node,
   tensorType,
   type Value,
   type ValueType,
 } from '../../onnx/index.js';
+import { inferNode } from '../../onnx/infer/index.js';
 
 /**
  * What autodiff says and lowering decides how to compute. Autodiff works on the plain NCHW graph; where a gradient has
@@ -58,6 +60,10 @@ export function isInternal(node: Node): boolean {
 export function isInternalOp(name: string): name is InternalOp {
   return INTERNAL_OPS.some((op) => op === name);
 }
+
+/** Types of emitted nodes, for a builder; internal operators bring their own. */
+export const inferTrained: InferNode = (node, opset) =>
+  isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset);
 
 /** Emits an internal operator whose outputs have the types of `like`. */
 export function emitInternal(

@@ -3,13 +3,11 @@ import {
   type Graph,
   GraphBuilder,
   type Model,
-  type Node,
   tensorType,
   type Value,
 } from '../../onnx/index.js';
-import { inferNode } from '../../onnx/infer/index.js';
 import { differentiate } from '../autodiff/differentiate.js';
-import { isInternal } from '../autodiff/internal.js';
+import { inferTrained } from '../autodiff/internal.js';
 import type { Lowering } from '../lowering/lowering.js';
 import { portableLowering } from '../lowering/portable/index.js';
 import { LINEAR_IN_GRADIENT, type OptimizerOptions } from '../optim/table.js';
@@ -76,7 +74,7 @@ export interface TrainStep {
 export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): TrainStep {
   const { model, batch } = prepared;
   const { graph } = model;
-  const b = new GraphBuilder(graph, model.opset, { infer: inferStatic });
+  const b = new GraphBuilder(graph, model.opset, { infer: inferTrained });
   const picture = options.preprocess
     ? pixelInput(b, prepared.input, staticShape(prepared.input), options.preprocess)
     : { image: prepared.input, network: prepared.input };
@@ -168,9 +166,4 @@ function statisticUpdate({ value, initial, next }: RunningStatistic): StateUpdat
 function setOutputs(graph: Graph, outputs: readonly Value[]): void {
   while (graph.outputs.length > 0) graph.removeOutput(graph.outputs[0]);
   for (const v of outputs) graph.addOutput(v);
-}
-
-/** Types of emitted nodes; internal operators bring their own. */
-function inferStatic(node: Node, opset: number): ReturnType<typeof inferNode> {
-  return isInternal(node) ? node.outputs.map((o) => o.type) : inferNode(node, opset);
 }

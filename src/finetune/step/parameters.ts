@@ -1,4 +1,5 @@
 import { type GraphBuilder, sizeOf, Tensor, type Value } from '../../onnx/index.js';
+import { inDims } from '../in-dims.js';
 import { packedDims, packKernel, unpackInGraph } from '../lowering/blocked/kernel.js';
 import type { LoweredParameter, Lowering } from '../lowering/lowering.js';
 import type { Parameter } from './prepare.js';
@@ -41,12 +42,6 @@ export function flattenParameter(b: GraphBuilder, { value, initial }: Parameter)
   graph.replaceUses(value, shaped);
   graph.removeInput(value);
   return { name, state, shaped, gradientOf: shaped, decays: dims.length > 1 };
-}
-
-/** A Reshape where one is needed. */
-function inDims(b: GraphBuilder, v: Value, dims: readonly number[], name: string): Value {
-  const same = v.shape?.length === dims.length && v.shape.every((d, i) => d === dims[i]);
-  return same ? v : b.op('Reshape', [v, b.i64(dims)], {}, { name });
 }
 
 /** A parameter after lowering, with its gradient in the dims and layout of its state; undefined: 0. */

@@ -50,6 +50,12 @@ export function axesOf(
   }));
 }
 
+/** The input index that a tap of a window reads; undefined in the padding. */
+export function sourceOf(a: Axis, out: number, tap: number): number | undefined {
+  const at = out * a.stride + tap * a.dilation - a.begin;
+  return at >= 0 && at < a.size ? at : undefined;
+}
+
 /** What one residue of the input's index by the stride sees of an input gradient. */
 export interface Phase {
   /** Kernel taps, in the order in which a correlation over dY meets them. */

@@ -1,4 +1,5 @@
 import { type GraphBuilder, sizeOf, Tensor, type Value } from '../../../onnx/index.js';
+import { inDims } from '../../in-dims.js';
 import { NCHWC_DOMAIN, roundUp } from './block.js';
 
 /**
@@ -90,9 +91,7 @@ function axesOf({ kind, block, dims }: KernelLayout): { split: number[]; perm: n
  * @param given the elements of the kernel in order, in any dims
  */
 export function packInGraph(b: GraphBuilder, layout: KernelLayout, given: Value): Value {
-  const same =
-    given.shape?.length === layout.dims.length && given.shape.every((d, i) => d === layout.dims[i]);
-  const plain = same ? given : b.op('Reshape', [given, b.i64(layout.dims)]);
+  const plain = inDims(b, given, layout.dims);
   const padded = packedDims(layout);
   const room = padded.map((d, axis) => d - layout.dims[axis]);
   const whole = room.every((r) => r === 0)

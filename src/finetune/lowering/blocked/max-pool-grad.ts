@@ -5,9 +5,9 @@
  */
 import { sizeOf, type Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
-import { type Axis, axesOf } from './geometry.js';
+import { type Axis, axesOf, sourceOf } from './geometry.js';
 import type { Nchwc } from './nchwc.js';
-import { interleavePhases } from './pixels.js';
+import { interleavePhases, oneHot } from './pixels.js';
 import type { BlockedContext } from './rule.js';
 
 /** Differences of float32 numbers down to 10⁻²⁰ become whole. */
@@ -98,10 +98,7 @@ function sampling(a: Axis, tap: number): Sampling {
   const after = Math.max(0, reach - a.size - before);
   // Rows that no window reaches would make windows more: the kernel ends in zeros over them.
   const kernel = hot + 1 + (a.size + before + after - reach);
-  const valid = Array.from({ length: a.out }, (_, o) => {
-    const at = o * a.stride + first;
-    return at >= 0 && at < a.size;
-  });
+  const valid = Array.from({ length: a.out }, (_, o) => sourceOf(a, o, tap) !== undefined);
   return { kernel, hot, before, after, valid };
 }
 
@@ -149,23 +146,5 @@ function landed(
     pads: [r.before, q.before, r.after, q.after],
     group: from[1],
     sum,
-  });
-}
-
-/** Depthwise kernels with one tap. */
-function oneHot(
-  n: Nchwc,
-  channels: number,
-  kernel: readonly number[],
-  [row, column]: readonly number[],
-  value: number,
-): Value {
-  const taps = sizeOf(kernel);
-  const at = row * kernel[1] + column;
-  return n.shared(`one hot ${channels} [${kernel}] ${at} ${value}`, () => {
-    const data = new Float32Array(channels * taps);
-    for (let block = 0; block < channels / n.block; block++)
-      data.fill(value, (block * taps + at) * n.block, (block * taps + at + 1) * n.block);
-    return n.b.f32(data, [channels, 1, ...kernel]);
   });
 }

@@ -1,4 +1,5 @@
 import { type GraphBuilder, sizeOf, tensorType, type Value } from '../../../onnx/index.js';
+import { inDims } from '../../in-dims.js';
 import { NCHWC_DOMAIN, roundUp } from './block.js';
 
 /** A 4-D tensor in blocks. Channels beyond `channels` are zero, unless `dirty`. */
@@ -52,9 +53,7 @@ export class Nchwc {
   }
 
   reshape(v: Value, dims: readonly number[]): Value {
-    const now = v.shape;
-    if (now && now.length === dims.length && now.every((d, i) => d === dims[i])) return v;
-    return this.b.op('Reshape', [v, this.b.i64(dims)]);
+    return inDims(this.b, v, dims);
   }
 
   op(

@@ -1,4 +1,4 @@
-import { Tensor, type Value } from '../../../onnx/index.js';
+import { sizeOf, Tensor, type Value } from '../../../onnx/index.js';
 import type { Axis } from './geometry.js';
 import type { Nchwc } from './nchwc.js';
 
@@ -93,4 +93,22 @@ export function interleavePhases(
     (r, q) =>
       ((r % rows) * columns + (q % columns)) * h * w + Math.floor(r / rows) * w + Math.floor(q / columns),
   );
+}
+
+/** Depthwise kernels with one tap of `value`: a convolution with them moves, or picks, pixels. */
+export function oneHot(
+  n: Nchwc,
+  channels: number,
+  kernel: readonly number[],
+  [row, column]: readonly number[],
+  value: number,
+): Value {
+  const taps = sizeOf(kernel);
+  const at = row * kernel[1] + column;
+  return n.shared(`one hot ${channels} [${kernel}] ${at} ${value}`, () => {
+    const data = new Float32Array(channels * taps);
+    for (let block = 0; block < channels / n.block; block++)
+      data.fill(value, (block * taps + at) * n.block, (block * taps + at + 1) * n.block);
+    return n.b.f32(data, [channels, 1, ...kernel]);
+  });
 }

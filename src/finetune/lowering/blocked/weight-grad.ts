@@ -4,7 +4,6 @@
  */
 import type { Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
-
 import { axesOf, kernelLayout } from './geometry.js';
 import { gradientOf } from './input-grad.js';
 import { type KernelLayout, scaleOutputs } from './kernel.js';

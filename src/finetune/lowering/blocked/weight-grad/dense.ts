@@ -1,8 +1,9 @@
 /** dW of dense kernels of more than one tap. */
 import { Tensor, type Value } from '../../../../onnx/index.js';
 import { stacksInputs } from '../cost.js';
+import { sourceOf } from '../geometry.js';
 import { transposeBlocks } from '../kernel.js';
-import { withZeroRow } from '../pixels.js';
+import { oneHot, withZeroRow } from '../pixels.js';
 import {
   channelRows,
   inputDims,
@@ -24,10 +25,8 @@ function pixelOf(
   i: number,
   j: number,
 ): number {
-  const y = r * rows.stride + i * rows.dilation - rows.begin;
-  const x = q * columns.stride + j * columns.dilation - columns.begin;
-  const inside = y >= 0 && y < rows.size && x >= 0 && x < columns.size;
-  return inside ? y * columns.size + x : rows.size * columns.size;
+  const [y, x] = [sourceOf(rows, r, i), sourceOf(columns, q, j)];
+  return y === undefined || x === undefined ? rows.size * columns.size : y * columns.size + x;
 }
 
 /** The lines of B channels that a window of every pixel reads: by pixel, block of channels, tap. */
@@ -150,7 +149,7 @@ function shiftedRows(task: WeightGradTask, frame: readonly number[]): Value[] {
   const { n, images, inputs, axes } = task;
   const [rows, columns] = axes;
   return Array.from({ length: columns.kernel }, (_, j) => {
-    const v = n.conv(task.x, oneHotRow(task, columns.kernel, j), frame, {
+    const v = n.conv(task.x, oneHot(n, inputs, [1, columns.kernel], [0, j], 1), frame, {
       kernel: [1, columns.kernel],
       dilations: [1, columns.dilation],
       pads: [rows.begin, columns.begin, rows.end, columns.end],
@@ -174,21 +173,11 @@ function stackedRows(task: WeightGradTask, frame: readonly number[]): Value {
       const data = new Float32Array(taps * columns.size * columns.out);
       for (let j = 0; j < taps; j++)
         for (let q = 0; q < columns.out; q++) {
-          const from = q + j * columns.dilation - columns.begin;
-          if (from >= 0 && from < columns.size) data[(j * columns.size + from) * columns.out + q] = 1;
+          const from = sourceOf(columns, q, j);
+          if (from !== undefined) data[(j * columns.size + from) * columns.out + q] = 1;
         }
       return n.b.f32(data, [1, taps, columns.size, columns.out]);
     },
   );
   return n.reshape(n.b.op('MatMul', [lines, shifts]), [images, 1, taps * inputs, frame[2] * frame[3]]);
-}
-
-/** Depthwise 1×k kernels that pick tap `at`. */
-function oneHotRow({ n, inputs }: WeightGradTask, taps: number, at: number): Value {
-  return n.shared(`tap ${at} of ${taps} × ${inputs}`, () => {
-    const data = new Float32Array(inputs * taps);
-    for (let c = 0; c < inputs / n.block; c++)
-      data.fill(1, (c * taps + at) * n.block, (c * taps + at + 1) * n.block);
-    return n.b.f32(data, [inputs, 1, 1, taps]);
-  });
 }

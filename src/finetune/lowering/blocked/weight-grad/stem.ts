@@ -1,5 +1,5 @@
 import { Tensor, type Value } from '../../../../onnx/index.js';
-import type { Axis } from '../geometry.js';
+import { type Axis, sourceOf } from '../geometry.js';
 import { outputDims, sumFirst, type WeightGradTask } from './task.js';
 
 /**
@@ -62,10 +62,4 @@ function linesOfTaps({ n, inputs }: WeightGradTask, rows: Axis, columns: Axis, l
           order[at++] = row === undefined ? empty : (c * rows.size + row) * lines + j;
         }
   return n.b.constant(Tensor.int32([order.length], order));
-}
-
-/** The input index that a tap reads; undefined in the padding. */
-function sourceOf(a: Axis, out: number, tap: number): number | undefined {
-  const at = out * a.stride + tap * a.dilation - a.begin;
-  return at >= 0 && at < a.size ? at : undefined;
 }
