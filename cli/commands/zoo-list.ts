@@ -1,3 +1,4 @@
+import type { Paper } from '../../src/zoo/index.js';
 import { command } from '../command.js';
 
 export const zooList = command({
@@ -41,9 +42,14 @@ export const zooList = command({
         n.publishedParametersM === null ? NONE : String(n.publishedParametersM),
         n.publishedMultAddsM === null ? NONE : String(n.publishedMultAddsM),
         n.trainedOn ?? NONE,
-        `arXiv:${n.paper.arxiv} (${n.paper.year})`,
+        paperText(n.paper),
       ]),
     });
     return { json: { networks }, text: table };
   },
 });
+
+function paperText({ arxiv, venue, title, year }: Paper): string {
+  const place = arxiv === undefined ? (venue ?? title) : `arXiv:${arxiv}`;
+  return `${place} (${year})`;
+}

@@ -23,8 +23,10 @@ export interface ZooOptions {
 export interface Paper {
   readonly title: string;
   readonly year: number;
-  /** arXiv identifier. */
-  readonly arxiv: string;
+  /** arXiv identifier, where there is one. */
+  readonly arxiv?: string;
+  /** Where it appeared, for papers that are not on arXiv. */
+  readonly venue?: string;
 }
 
 /** A figure that somebody published, with what was counted; tests hold the builders to it. */

@@ -13,18 +13,37 @@ import { sizeOf, Tensor } from '../onnx/index.js';
 
 export type Init =
   | { readonly kind: 'he'; readonly fan: 'in' | 'out' }
-  | { readonly kind: 'normal'; readonly std: number };
+  | { readonly kind: 'normal'; readonly std: number }
+  /** Evenly in −bound to bound. */
+  | { readonly kind: 'uniform'; readonly bound: number };
 
-/** Initial float32 weight of OIHW (or [out, in]) dims. `name` selects its random stream. */
+/**
+ * Initial float32 weight of OIHW (or [out, in]) dims. `name` selects its random stream. The values are drawn when they are
+ * first read: a network can be built and counted without its weights.
+ */
 export function initialWeight(init: Init, dims: readonly number[], seed: number, name: string): Tensor {
-  const std = init.kind === 'normal' ? init.std : Math.sqrt(2 / fanOf(dims, init.fan));
-  const data = new Float32Array(sizeOf(dims));
-  fillNormal(data, std, randomFor(seed, 'weight', name));
-  return Tensor.float32(dims, data);
+  return Tensor.lazyFloat32(dims, () => {
+    const data = new Float32Array(sizeOf(dims));
+    const random = randomFor(seed, 'weight', name);
+    switch (init.kind) {
+      case 'he':
+        fillNormal(data, Math.sqrt(2 / fanOf(dims, init.fan)), random);
+        break;
+      case 'normal':
+        fillNormal(data, init.std, random);
+        break;
+      case 'uniform':
+        for (let i = 0; i < data.length; i++) data[i] = (2 * random.next() - 1) * init.bound;
+        break;
+      default:
+        init satisfies never;
+    }
+    return data;
+  });
 }
 
 export function filled(dims: readonly number[], value: number): Tensor {
-  return Tensor.float32(dims, new Float32Array(sizeOf(dims)).fill(value));
+  return Tensor.lazyFloat32(dims, () => new Float32Array(sizeOf(dims)).fill(value));
 }
 
 function fanOf(dims: readonly number[], fan: 'in' | 'out'): number {

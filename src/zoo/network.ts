@@ -1,5 +1,13 @@
 import { PREPROCESS_KEY, type Preprocess } from '../base/preprocess.js';
-import { Graph, GraphBuilder, Model, type OpOptions, tensorType, type Value } from '../onnx/index.js';
+import {
+  Graph,
+  GraphBuilder,
+  Model,
+  type OpOptions,
+  type Tensor,
+  tensorType,
+  type Value,
+} from '../onnx/index.js';
 import { filled, type Init, initialWeight } from './init.js';
 import { type Provenance, TRAINED_KEY, ZOO_KEY } from './metadata.js';
 
@@ -20,8 +28,8 @@ export interface ConvInit {
   /** Zeros on each side; default: (kernel - 1) / 2. */
   readonly padding?: number;
   readonly groups?: number;
-  /** Adds a bias that starts at 0. Default: none. */
-  readonly bias?: boolean;
+  /** Adds a bias that starts at 0, or at this value. Default: none. */
+  readonly bias?: boolean | number;
   readonly init: Init;
 }
 
@@ -37,14 +45,26 @@ export interface BatchNormInit {
 export interface LinearInit {
   readonly in: number;
   readonly out: number;
+  /** First value of the bias. Default: 0. */
+  readonly bias?: number;
   readonly init: Init;
+}
+
+export interface PoolWindow {
+  /** Side of the square window. */
+  readonly kernel: number;
+  readonly stride: number;
+  /** On each side. Default: 0. */
+  readonly padding?: number;
+  /** A last window that begins inside the map counts even where it ends outside. Default: false. */
+  readonly ceil?: boolean;
 }
 
 /**
  * Builds a classifier's inference graph, NCHW, layer by layer. Nodes bear the PyTorch module path of their layer and
  * initializers the PyTorch parameter name (`<path>.weight`), so that name maps of checkpoints stay trivial.
  * BatchNormalization is in inference form, as initialized: mean 0, variance 1, scale 1 unless said otherwise, bias 0.
- * Dropout is left out.
+ * Dropout stands in its inference form, where a family has it: training brings it to life.
  */
 export class Network {
   readonly builder: GraphBuilder;
@@ -59,13 +79,25 @@ export class Network {
     this.#seed = seed;
   }
 
+  /** An initializer under its PyTorch name. */
+  parameter(name: string, first: Tensor): Value {
+    return this.builder.constant(first, name);
+  }
+
+  /** A weight drawn by `init`. dims: OIHW or [out, in] */
+  weight(name: string, dims: readonly number[], init: Init): Value {
+    return this.parameter(name, initialWeight(init, dims, this.#seed, name));
+  }
+
   /** x: [N, in, H, W] */
   conv(path: string, x: Value, layer: ConvInit): Value {
     const { kernel, stride = 1, padding = (kernel - 1) / 2, groups = 1 } = layer;
-    const name = `${path}.weight`;
-    const dims = [layer.out, layer.in / groups, kernel, kernel];
-    const weight = this.builder.constant(initialWeight(layer.init, dims, this.#seed, name), name);
-    const bias = layer.bias ? [this.builder.constant(filled([layer.out], 0), `${path}.bias`)] : [];
+    const weight = this.weight(`${path}.weight`, [layer.out, layer.in / groups, kernel, kernel], layer.init);
+    const first = layer.bias === true ? 0 : layer.bias;
+    const bias =
+      first === undefined || first === false
+        ? []
+        : [this.parameter(`${path}.bias`, filled([layer.out], first))];
     return this.builder.op(
       'Conv',
       [x, weight, ...bias],
@@ -84,7 +116,7 @@ export class Network {
   batchNorm(path: string, x: Value, channels: number, init: BatchNormInit = {}): Value {
     const { epsilon = BN_EPSILON, momentum, scale = 1 } = init;
     const parameter = (suffix: string, value: number) =>
-      this.builder.constant(filled([channels], value), `${path}.${suffix}`);
+      this.parameter(`${path}.${suffix}`, filled([channels], value));
     return this.builder.op(
       'BatchNormalization',
       [
@@ -119,18 +151,19 @@ export class Network {
   }
 
   /** Maximum of each window; padding never wins. x: [N, C, H, W] */
-  maxPool(path: string, x: Value, window: { kernel: number; stride: number; padding: number }): Value {
-    const { kernel, stride, padding } = window;
-    return this.builder.op(
-      'MaxPool',
-      [x],
-      {
-        kernel_shape: [kernel, kernel],
-        pads: [padding, padding, padding, padding],
-        strides: [stride, stride],
-      },
-      { name: path },
-    );
+  maxPool(path: string, x: Value, window: PoolWindow): Value {
+    return this.builder.op('MaxPool', [x], poolAttributes(window), { name: path });
+  }
+
+  /** Mean of each window. x: [N, C, H, W]. `countPadding`: zeros around count in the mean, as in PyTorch's default. */
+  windowAverage(path: string, x: Value, window: PoolWindow, countPadding = true): Value {
+    const attributes = { ...poolAttributes(window), count_include_pad: countPadding ? 1 : 0 };
+    return this.builder.op('AveragePool', [x], attributes, { name: path });
+  }
+
+  /** Drops values with this probability in training; passes them through in the model as it is built. */
+  dropout(path: string, x: Value, probability: number): Value {
+    return this.builder.op('Dropout', [x, this.builder.f32(probability)], {}, { name: path });
   }
 
   add(path: string, a: Value, b: Value): Value {
@@ -156,22 +189,21 @@ export class Network {
     return this.#gemm(path, x, layer, {});
   }
 
-  /** The classifier: {@link linear}, output `logits` [N, classes]. */
-  logits(path: string, x: Value, layer: { readonly in: number; readonly classes: number; init: Init }): void {
+  /** A classifier: {@link linear}, a graph output [N, classes]. `output`: its name, `logits` for the main one. */
+  logits(
+    path: string,
+    x: Value,
+    layer: Omit<LinearInit, 'out'> & { readonly classes: number },
+    output = 'logits',
+  ): void {
     const { classes: out, ...rest } = layer;
-    this.builder.graph.addOutput(this.#gemm(path, x, { ...rest, out }, { outputs: ['logits'] }));
+    this.builder.graph.addOutput(this.#gemm(path, x, { ...rest, out }, { outputs: [output] }));
   }
 
   #gemm(path: string, x: Value, layer: LinearInit, options: OpOptions): Value {
-    const name = `${path}.weight`;
-    const weight = initialWeight(layer.init, [layer.out, layer.in], this.#seed, name);
-    const bias = filled([layer.out], 0);
-    return this.builder.op(
-      'Gemm',
-      [x, this.builder.constant(weight, name), this.builder.constant(bias, `${path}.bias`)],
-      { transB: 1 },
-      { name: path, ...options },
-    );
+    const weight = this.weight(`${path}.weight`, [layer.out, layer.in], layer.init);
+    const bias = this.parameter(`${path}.bias`, filled([layer.out], layer.bias ?? 0));
+    return this.builder.op('Gemm', [x, weight, bias], { transB: 1 }, { name: path, ...options });
   }
 
   /** The finished model, with its preprocessing and where it comes from. */
@@ -183,4 +215,13 @@ export class Network {
     model.metadata.set(TRAINED_KEY, 'false');
     return model;
   }
+}
+
+function poolAttributes({ kernel, stride, padding = 0, ceil = false }: PoolWindow) {
+  return {
+    ceil_mode: ceil ? 1 : 0,
+    kernel_shape: [kernel, kernel],
+    pads: [padding, padding, padding, padding],
+    strides: [stride, stride],
+  };
 }

@@ -51,6 +51,7 @@ export function encodeTensor(tensor: Tensor, name: string, place: Place): Tensor
       return message;
     case 'bytes':
     case 'external':
+    case 'made':
     case 'sparse':
       break;
   }

@@ -13,6 +13,8 @@ export type TensorStorage =
     }
   /** A typed field (`float_data`, `int32_data`, …) of the file; `bytes` decodes it to little-endian elements. */
   | { readonly kind: 'field'; readonly field: TypedField; readonly bytes: () => Uint8Array }
+  /** Made when first read, and then kept: weights that a builder has not computed yet. `bytes` gives the same array each time. */
+  | { readonly kind: 'made'; readonly bytes: () => Uint8Array }
   /** A sparse initializer; `bytes` spreads it out. */
   | { readonly kind: 'sparse'; readonly bytes: () => Uint8Array }
   /** Strings, each as bytes. */
@@ -78,6 +80,7 @@ export class Tensor {
       case 'external':
         return this.storage.read();
       case 'field':
+      case 'made':
       case 'sparse':
         return this.storage.bytes();
       case 'strings':
@@ -111,6 +114,16 @@ export class Tensor {
 
   static float32(dims: readonly number[], data: Float32Array | readonly number[]): Tensor {
     return fromTyped('float32', dims, data instanceof Float32Array ? data : Float32Array.from(data));
+  }
+
+  /** Elements that are computed when they are first read; `make` must fill the dims. Counting a model reads none. */
+  static lazyFloat32(dims: readonly number[], make: () => Float32Array): Tensor {
+    let made: Uint8Array | undefined;
+    const bytes = (): Uint8Array => {
+      made ??= Tensor.float32(dims, make()).bytes();
+      return made;
+    };
+    return new Tensor({ dataType: 'float32', dims, storage: { kind: 'made', bytes } });
   }
 
   static float64(dims: readonly number[], data: Float64Array | readonly number[]): Tensor {

@@ -35,7 +35,9 @@ export class OrtStepSession implements StepSession {
     init: StepSessionInit,
   ): Promise<OrtStepSession> {
     const wire = toWireAll(init.initial);
-    const ask = { session: number, bindings: init.state, initial: wire, fetch: [...new Set(init.fetch)] };
+    // Callers pass more than the names; a message would copy all of it.
+    const bindings = init.state.map(({ input, output }) => ({ input, output }));
+    const ask = { session: number, bindings, initial: wire, fetch: [...new Set(init.fetch)] };
     await client.call('state', ask, buffersOf(wire));
     const specs = new Map(
       Array.from(init.initial, ([name, { dataType, dims }]) => [name, { dataType, dims }] as const),
