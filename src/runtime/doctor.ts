@@ -8,7 +8,7 @@ import type { Device } from './engine.js';
 import { type MachineMemory, machineMemory } from './memory.js';
 import { OrtEngine } from './ort/engine.js';
 import { findCudaLibrary, findRuntimePackage } from './ort/package.js';
-import type { Backend } from './ort/protocol.js';
+import type { Backend } from './worker/protocol.js';
 
 /** What this machine can do, as `reparam doctor` shows it. Everything in it is plain data. */
 export interface Diagnosis {

@@ -1,5 +1,6 @@
 /**
- * src/runtime: where graphs run. May import src/onnx and src/base. Only `ort/` knows onnxruntime-node.
+ * src/runtime: where graphs run. May import src/onnx and src/base. Only `ort/` knows onnxruntime-node;
+ * `worker/` is the thread that a runtime lives in, whichever it is.
  */
 export { channelBlock } from './blocks.js';
 export * from './create.js';

@@ -1,6 +1,7 @@
 import type { StateBinding } from '../engine.js';
+import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from '../worker/protocol.js';
+import type { SessionServer } from '../worker/serve.js';
 import type { Ort } from './load.js';
-import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from './protocol.js';
 import { bytesOf, fromOrt, likeOrt, toOrt } from './tensors.js';
 
 type Tensors = Record<string, Ort.Tensor>;
@@ -23,8 +24,8 @@ interface Open {
   state?: State;
 }
 
-/** The worker's sessions, by number. Methods are called one after the other, never overlapping. */
-export class SessionTable {
+/** The sessions of onnxruntime-node. */
+export class SessionTable implements SessionServer {
   readonly #ort: typeof Ort;
   readonly #open = new Map<number, Open>();
 

@@ -1,9 +1,9 @@
 import type { DataType } from '../../onnx/ir/dtype.js';
 import { typedView } from '../../onnx/ir/tensor.js';
+import type { WireTensor } from '../worker/protocol.js';
+import { copyOf } from '../worker/wire.js';
 import { alignedViews } from './aligned.js';
 import type { Ort } from './load.js';
-import type { WireTensor } from './protocol.js';
-import { copyOf } from './wire.js';
 
 /** How the runtime's binding names each element type; null where it has none. */
 const ORT_TYPES = {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EnvironmentError } from '../../../src/base/errors.js';
 import { Tensor } from '../../../src/onnx/index.js';
 import { createEngine } from '../../../src/runtime/index.js';
-import { WorkerClient } from '../../../src/runtime/ort/client.js';
+import { WorkerClient } from '../../../src/runtime/worker/client.js';
 import { slowModel } from './graphs.js';
 
 const root = new URL('../../../', import.meta.url);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ModelError } from '../../../src/base/errors.js';
+import { workerUrl } from '../../../src/base/worker.js';
 import { Tensor, tensorType } from '../../../src/onnx/index.js';
-import { WorkerClient } from '../../../src/runtime/ort/client.js';
-import { holdSource } from '../../../src/runtime/ort/source.js';
-import { fromWireAll, toWireAll } from '../../../src/runtime/ort/wire.js';
+import { WorkerClient } from '../../../src/runtime/worker/client.js';
+import { holdSource } from '../../../src/runtime/worker/source.js';
+import { fromWireAll, toWireAll } from '../../../src/runtime/worker/wire.js';
 import { linearModel } from './graphs.js';
 
 /** linearModel over weights that external data takes (tensors under 1 KiB stay in the file). */
@@ -26,7 +27,9 @@ function wideModel() {
 }
 
 test('a model too large for one message goes through a file with external data, which is removed', async () => {
-  const client = await WorkerClient.start();
+  const client = await WorkerClient.start(
+    workerUrl(import.meta.url.replace('/test/', '/src/'), './worker.js'),
+  );
   const x = new Map([['x', Tensor.float32([1, 4], [1, 2, 3, 4])]]);
   const results: unknown[] = [];
   for (const limit of [undefined, 1]) {

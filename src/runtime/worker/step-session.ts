@@ -9,7 +9,7 @@ import { buffersOf, fromWireAll, toWireAll } from './wire.js';
 type Spec = Pick<Tensor, 'dataType' | 'dims'>;
 
 /** The main thread's end of a step graph; the state lives in the worker (see `sessions.ts`). */
-export class OrtStepSession implements StepSession {
+export class WorkerStepSession implements StepSession {
   readonly #client: WorkerClient;
   readonly #number: number;
   readonly #signature: Signature;
@@ -33,7 +33,7 @@ export class OrtStepSession implements StepSession {
     number: number,
     signature: Signature,
     init: StepSessionInit,
-  ): Promise<OrtStepSession> {
+  ): Promise<WorkerStepSession> {
     const wire = toWireAll(init.initial);
     // Callers pass more than the names; a message would copy all of it.
     const bindings = init.state.map(({ input, output }) => ({ input, output }));
@@ -42,7 +42,7 @@ export class OrtStepSession implements StepSession {
     const specs = new Map(
       Array.from(init.initial, ([name, { dataType, dims }]) => [name, { dataType, dims }] as const),
     );
-    return new OrtStepSession(client, number, signature, specs);
+    return new WorkerStepSession(client, number, signature, specs);
   }
 
   async step(feeds: ReadonlyMap<string, Tensor>, options: FeedOptions = {}): Promise<Map<string, Tensor>> {

@@ -4,7 +4,7 @@ import { type WorkerClient, WorkerFailure } from './client.js';
 import { checkFeeds, checkOutputs, describeTensor, runtimeError, type Signature } from './signature.js';
 import { buffersOf, fromWireAll, toWireAll } from './wire.js';
 
-export class OrtSession implements Session {
+export class WorkerSession implements Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly #client: WorkerClient;

@@ -1,6 +1,5 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { EnvironmentError } from '../../base/errors.js';
-import { workerUrl } from '../../base/worker.js';
 import {
   type Answer,
   type CallKind,
@@ -51,13 +50,11 @@ export class WorkerClient {
   }
 
   /**
-   * @param file the worker's script; another one, and limits, only to test what happens when it fails
+   * @param file the worker's script, which calls `serve`
+   * @param resourceLimits only to test what happens when it fails
    * @throws EnvironmentError when the runtime is not installed or cannot be loaded
    */
-  static start(
-    file: URL = workerUrl(import.meta.url, './worker.js'),
-    resourceLimits?: ResourceLimits,
-  ): Promise<WorkerClient> {
+  static start(file: URL, resourceLimits?: ResourceLimits): Promise<WorkerClient> {
     const flags = new SharedArrayBuffer(FLAG.COUNT * Int32Array.BYTES_PER_ELEMENT);
     const workerData: WorkerStart = { flags };
     // Node's own flags are not for the worker: it would refuse `--input-type`, and needs no loaders.

@@ -1,6 +1,5 @@
 import { EnvironmentError, InputError, ModelError, type ReparamError } from '../../base/errors.js';
-import type { Model, Tensor, ValueType } from '../../onnx/index.js';
-import { isFeedable } from './tensors.js';
+import type { DataType, Model, Tensor, ValueType } from '../../onnx/index.js';
 
 export interface InputSpec {
   readonly type: ValueType | undefined;
@@ -13,10 +12,13 @@ export interface Signature {
   readonly label: string;
   readonly inputs: ReadonlyMap<string, InputSpec>;
   readonly outputs: readonly string[];
+  /** Whether tensors of this type can go into the runtime. */
+  readonly isFeedable: (type: DataType) => boolean;
 }
 
-export function signatureOf(model: Model): Signature {
+export function signatureOf(model: Model, isFeedable: Signature['isFeedable']): Signature {
   return {
+    isFeedable,
     label: model.source ?? (model.graph.name ? `model '${model.graph.name}'` : 'the model'),
     inputs: new Map(model.graph.inputs.map((v) => [v.name, { type: v.type, required: !v.initializer }])),
     outputs: model.graph.outputs.map((v) => v.name),
@@ -61,7 +63,8 @@ export function checkFeeds(
  * Checks names, element types and dims; equal symbolic dims must get equal numbers.
  * @throws InputError naming the model and the input
  */
-export function checkTensors({ label, inputs }: Signature, tensors: ReadonlyMap<string, Tensor>): void {
+export function checkTensors(signature: Signature, tensors: ReadonlyMap<string, Tensor>): void {
+  const { label, inputs, isFeedable } = signature;
   const symbols = new Map<string, { size: number; input: string }>();
   for (const [name, tensor] of tensors) {
     const spec = inputs.get(name);
@@ -70,8 +73,24 @@ export function checkTensors({ label, inputs }: Signature, tensors: ReadonlyMap<
         problem: `${label} has no input '${name}'`,
         expected: listNames([...inputs.keys()]),
       });
+    if (!isFeedable(tensor.dataType))
+      throw misfit(label, name, spec.type, tensor, `; the runtime takes no ${tensor.dataType} inputs`);
     checkTensor(label, name, spec.type, tensor, symbols);
   }
+}
+
+function misfit(
+  label: string,
+  name: string,
+  type: ValueType | undefined,
+  tensor: Tensor,
+  why = '',
+): InputError {
+  return new InputError({
+    problem: `${label}: input '${name}' does not fit${why}`,
+    expected: describeType(type),
+    found: describeTensor(tensor),
+  });
 }
 
 function checkTensor(
@@ -81,13 +100,7 @@ function checkTensor(
   tensor: Tensor,
   symbols: Map<string, { size: number; input: string }>,
 ): void {
-  const wrong = (why = ''): InputError =>
-    new InputError({
-      problem: `${label}: input '${name}' does not fit${why}`,
-      expected: describeType(type),
-      found: describeTensor(tensor),
-    });
-  if (!isFeedable(tensor.dataType)) throw wrong(`; the runtime takes no ${tensor.dataType} inputs`);
+  const wrong = (why?: string): InputError => misfit(label, name, type, tensor, why);
   if (type?.kind !== 'tensor') return;
   if (type.dataType !== tensor.dataType) throw wrong();
   if (!type.shape) return;

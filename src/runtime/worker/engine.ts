@@ -1,0 +1,70 @@
+import type { DataType, Model } from '../../onnx/index.js';
+import type { Device, Engine, Session, SessionOptions, StepSession, StepSessionInit } from '../engine.js';
+import { type WorkerClient, WorkerFailure } from './client.js';
+import type { OpenOptions } from './protocol.js';
+import { WorkerSession } from './session.js';
+import { runtimeError, type Signature, signatureOf } from './signature.js';
+import { type HeldSource, holdSource } from './source.js';
+import { checkState, WorkerStepSession } from './step-session.js';
+
+/** An engine whose runtime lives in a worker thread. One worker per engine; all its sessions share it. */
+export abstract class WorkerEngine implements Engine {
+  abstract readonly device: Device;
+  abstract readonly name: string;
+  abstract readonly threads: number;
+  readonly #client: WorkerClient;
+  /** Model files that the runtime may still have mapped. */
+  readonly #mapped = new Set<HeldSource>();
+  #nextSession = 1;
+
+  protected constructor(client: WorkerClient) {
+    this.#client = client;
+  }
+
+  /** Whether tensors of this type can go into the runtime. */
+  protected abstract isFeedable(type: DataType): boolean;
+
+  /** What the worker is told beside the model. @throws UsageError for what the engine cannot do */
+  protected abstract openOptions(options: SessionOptions): OpenOptions;
+
+  async session(model: Model, options: SessionOptions = {}): Promise<Session> {
+    const signature = this.#signature(model);
+    const number = await this.#open(model, signature, options);
+    return new WorkerSession(this.#client, number, signature);
+  }
+
+  async stepSession(model: Model, init: StepSessionInit): Promise<StepSession> {
+    const signature = this.#signature(model);
+    checkState(signature, init);
+    const number = await this.#open(model, signature, init);
+    return WorkerStepSession.make(this.#client, number, signature, init);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+    await Promise.all(Array.from(this.#mapped, (source) => source.dispose()));
+    this.#mapped.clear();
+  }
+
+  #signature(model: Model): Signature {
+    return signatureOf(model, (type) => this.isFeedable(type));
+  }
+
+  async #open(model: Model, signature: Signature, sessionOptions: SessionOptions): Promise<number> {
+    const options = this.openOptions(sessionOptions);
+    const session = this.#nextSession++;
+    const held = await holdSource(model);
+    try {
+      await this.#client.call('open', { session, source: held.source, options }, held.transfer);
+    } catch (error) {
+      throw error instanceof WorkerFailure
+        ? runtimeError(`${this.name} cannot load ${signature.label}`, error)
+        : error;
+    } finally {
+      // A mapped file stays readable when it is removed, except on Windows, which refuses to remove it.
+      if (process.platform === 'win32') this.#mapped.add(held);
+      else await held.dispose();
+    }
+    return session;
+  }
+}
