@@ -1,30 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect } from 'vitest';
+import { describe } from 'vitest';
 import { decodeModel } from '../../src/onnx/codec/decode.js';
-import { type Model, Tensor } from '../../src/onnx/index.js';
+import { Tensor } from '../../src/onnx/index.js';
 import { buildModel, MOBILENETV2_STAGES, mobileNetV2, mobileNetV3, resNet } from '../../src/zoo/index.js';
-import { readNpy, readSafetensors } from '../support/arrays.js';
+import { readSafetensors } from '../support/arrays.js';
 import { expectClose } from '../support/close.js';
 import { golden, goldenTest, sharedFile } from '../support/goldens.js';
-import { normals, run } from './support.js';
-
-/** Puts weights in by name. Every one of the model's must be given, with its dims. */
-function fill(model: Model, weights: ReadonlyMap<string, Tensor>): void {
-  let filled = 0;
-  for (const value of [...model.graph.initializers].filter((v) => !v.name.startsWith('const/'))) {
-    const tensor = weights.get(value.name);
-    if (!tensor) throw new Error(`no weight for ${value.name}`);
-    expect(tensor.dims, value.name).toEqual(value.shape);
-    model.graph.setInitializer(value, tensor);
-    filled++;
-  }
-  expect(filled).toBe(weights.size);
-}
-
-function float32(data: unknown): Float32Array {
-  if (!(data instanceof Float32Array)) throw new Error('not float32');
-  return data;
-}
+import { expectGoldenOutput, exportedWeights, fill, float32, normals, run } from './support.js';
 
 goldenTest("MobileNetV2 with torchvision's weights, by torchvision's names, gives its output", async () => {
   const folder = golden('onnx-export', 'mobilenet_v2_025');
@@ -38,28 +20,9 @@ goldenTest("MobileNetV2 with torchvision's weights, by torchvision's names, give
     lastChannels: 96,
     stages: MOBILENETV2_STAGES.map((stage, i) => ({ ...stage, n: repeats[i] })),
   });
-  fill(
-    model,
-    exportedWeights(`${folder}/script17_evalbn.onnx`, (name) => name),
-  );
+  fill(model, exportedWeights(`${folder}/script17_evalbn.onnx`));
   await expectGoldenOutput(folder, model);
 });
-
-/** Weights of an exported golden, under the zoo's names. */
-function exportedWeights(file: string, rename: (name: string) => string): Map<string, Tensor> {
-  const weights = new Map<string, Tensor>();
-  for (const { name, initializer } of decodeModel(readFileSync(file)).graph.initializers)
-    if (initializer && /\.(weight|bias|running_mean|running_var)$/.test(name))
-      weights.set(rename(name), initializer);
-  return weights;
-}
-
-async function expectGoldenOutput(folder: string, model: Model): Promise<void> {
-  const input = readNpy(`${folder}/input.npy`);
-  const y = await run(model, input.dims, float32(input.data));
-  // The tolerance of the goldens' README.
-  expectClose(y.data, float32(readNpy(`${folder}/output.npy`).data), { absolute: 1e-4 }, 'logits');
-}
 
 // The narrow ResNets number their blocks through; every stage has two.
 const narrowName = (name: string): string =>
@@ -108,10 +71,7 @@ describe('narrow variants with weights of PyTorch give its outputs', () => {
       stride,
     }));
     const model = mobileNetV3('small', { width: 0.25, size: 48, classes: 10, lastChannels: 48, blocks });
-    fill(
-      model,
-      exportedWeights(`${folder}/script17_train.onnx`, (name) => name),
-    );
+    fill(model, exportedWeights(`${folder}/script17_train.onnx`));
     await expectGoldenOutput(folder, model);
   });
 });

@@ -1,14 +1,7 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { countModel, type ModelCount } from '../../src/onnx/count.js';
-import type { Model } from '../../src/onnx/index.js';
+import type { ModelCount } from '../../src/onnx/count.js';
 import { buildModel, findEntry, ZOO, type ZooOptions } from '../../src/zoo/index.js';
-
-interface Facts {
-  readonly count: ModelCount;
-  /** `name dims` of each weight, sorted: an order that has nothing to do with the graph's. */
-  readonly weights: readonly string[];
-}
+import { type Facts, factsOf, namesDigest } from './support.js';
 
 const known = new Map<string, Facts>();
 
@@ -18,13 +11,6 @@ function facts(name: string, options: ZooOptions = {}): Facts {
   const found = known.get(key) ?? factsOf(buildModel(name, options));
   known.set(key, found);
   return found;
-}
-
-function factsOf(model: Model): Facts {
-  const weights = [...model.graph.initializers]
-    .filter((v) => !v.name.startsWith('const/'))
-    .map((v) => `${v.name} ${v.initializer?.dims.join('x')}`);
-  return { count: countModel(model), weights: weights.sort() };
 }
 
 function count(name: string, options?: ZooOptions): ModelCount {
@@ -94,7 +80,7 @@ test.each([
     const found = facts(name);
     expect(found.count).toMatchObject({ parameters, multAdds, weightMultAdds: 0, uncounted: [] });
     expect(found.weights).toHaveLength(entries);
-    expect(createHash('sha256').update(found.weights.join('\n')).digest('hex').slice(0, 16)).toBe(sha);
+    expect(namesDigest(found)).toBe(sha);
   },
 );
 
