@@ -118,6 +118,8 @@ export {
   buildModel,
   builtinCheckpoint,
   findEntry,
+  type WeightSource,
+  weightSources,
   ZOO,
   type ZooEntry,
   type ZooOptions,

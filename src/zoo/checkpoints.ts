@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError } from '../base/errors.js';
 import { packageRoot } from '../base/package.js';
-import { plainName } from './registry.js';
+import { plainName } from './names.js';
 
 const indexSchema = z.object({
   checkpoints: z.array(

@@ -5,5 +5,7 @@ export * from './entry.js';
 export * from './metadata.js';
 export * from './mobilenetv2.js';
 export * from './mobilenetv3.js';
+export * from './names.js';
 export * from './registry.js';
 export * from './resnet.js';
+export * from './sources/index.js';

@@ -5,6 +5,7 @@ import { CIFAR_RESNETS } from './cifar-resnet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
+import { plainName } from './names.js';
 import { RESNETS } from './resnet.js';
 
 /** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
@@ -42,8 +43,4 @@ export function refuseZooName(file: string): void {
     problem: `reading ${file}: no such file`,
     hint: `${entry.name} is a network of the zoo: reparam zoo build ${entry.name} -o FILE writes it, with random weights`,
   });
-}
-
-export function plainName(name: string): string {
-  return name.toLowerCase().replaceAll(/[-_\s]/g, '');
 }
