@@ -36,8 +36,9 @@ export const zooBuild = command({
       group,
     },
     shortcut: {
-      kind: oneOf('A', 'B'),
-      describe: 'CIFAR ResNets: pad channels with zeros, or project by a convolution [default: A]',
+      kind: oneOf('A', 'B', 'C'),
+      describe:
+        'ResNets: where dims change pad channels with zeros (A) or project by a convolution (B); project in every block (C, ImageNet networks) [default: A for CIFAR, B for ImageNet]',
       maybe: true,
       group,
     },

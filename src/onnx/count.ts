@@ -11,6 +11,7 @@ import { type MemoryCount, memoryOf } from './count/memory.js';
 import { multAddsOf, type ShapeOf } from './count/mult-adds.js';
 import { findPaths, nameOf, withInner } from './count/paths.js';
 import { type Role, roleOnDataPath, roleOnWeightPath } from './count/roles.js';
+import { countUnusedParameters } from './count/unused.js';
 import { inferTypes } from './infer/graph.js';
 import type { DataType } from './ir/dtype.js';
 import type { Model } from './ir/model.js';
@@ -22,6 +23,7 @@ import { constantValue } from './ops/constant.js';
 
 export type { MemoryCount } from './count/memory.js';
 export type { Role } from './count/roles.js';
+export { UNUSED_PARAMETERS_KEY } from './count/unused.js';
 
 export interface CountOptions {
   /** Images that multiply-adds and activations are counted for. Default: 1. */
@@ -52,6 +54,8 @@ export interface ModelCount {
   readonly batch: number;
   /** Weights, biases, BatchNormalization scale and bias; not its running statistics, not constants of shapes. */
   readonly parameters: number;
+  /** Parameters that the network has but never applies (metadata `reparam.unused-parameters`); not in `parameters`. */
+  readonly unusedParameters: number;
   /** Elements that `role` calls frozen; not in `parameters`. */
   readonly frozen: number;
   /** Elements of running statistics. */
@@ -101,6 +105,7 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
   return {
     batch,
     parameters: totals.parameter,
+    unusedParameters: countUnusedParameters(model),
     frozen: totals.frozen,
     buffers: totals.buffer,
     multAdds: layers.reduce((sum, l) => sum + (l.multAdds ?? 0), 0),

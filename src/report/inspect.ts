@@ -81,6 +81,7 @@ export function inspectHeader(model: Model): string {
 const NOTHING: ModelCount = {
   batch: 1,
   parameters: 0,
+  unusedParameters: 0,
   frozen: 0,
   buffers: 0,
   multAdds: 0,

@@ -12,12 +12,12 @@ import { presetPreprocess } from '../base/preprocess.js';
 import type { Model, Value } from '../onnx/index.js';
 import { checkOptions, type Published, type ZooEntry, type ZooOptions } from './entry.js';
 import { Network } from './network.js';
+import { padShortcut } from './shortcut.js';
 
-export const CIFAR_RESNET_DEPTHS = [20, 32, 44, 56, 110] as const;
+export const CIFAR_RESNET_DEPTHS = [20, 32, 44, 56, 110, 1202] as const;
 
 const ACCEPTS = ['width', 'size', 'classes', 'seed', 'shortcut'] as const;
 const HE = { kind: 'he', fan: 'in' } as const;
-const INT64_MAX = 9223372036854775807n;
 
 /** Builds a network of 6n + 2 layers. Input [N, 3, size, size], output `logits` [N, classes]. @throws UsageError */
 export function cifarResNet(depth: number, options: ZooOptions = {}): Model {
@@ -67,19 +67,9 @@ function basicBlock(net: Network, path: string, x: Value, block: Block): Value {
 }
 
 function shortcutA(net: Network, path: string, x: Value, block: Block): Value {
-  const b = net.builder;
-  const { stride } = block;
-  const picked = b.op(
-    'Slice',
-    [x, b.i64([0, 0]), b.i64([INT64_MAX, INT64_MAX]), b.i64([2, 3]), b.i64([stride, stride])],
-    {},
-    { name: `${path}.shortcut.slice` },
-  );
   const missing = block.out - block.in;
   const before = Math.floor(missing / 2);
-  if (missing === 0) return picked;
-  const pads = b.i64([0, before, 0, 0, 0, missing - before, 0, 0]);
-  return b.op('Pad', [picked, pads], { mode: 'constant' }, { name: `${path}.shortcut.pad` });
+  return padShortcut(net, `${path}.shortcut`, x, { stride: block.stride, before, after: missing - before });
 }
 
 function shortcutB(net: Network, path: string, x: Value, block: Block): Value {
@@ -103,6 +93,7 @@ const PUBLISHED: Readonly<
   44: [0.66, [0.66, 97.44]],
   56: [0.85, [0.86, 125.75]],
   110: [1.7],
+  1202: [19.4],
 };
 
 export const CIFAR_RESNETS: readonly ZooEntry[] = CIFAR_RESNET_DEPTHS.map((depth): ZooEntry => {

@@ -12,8 +12,11 @@ export interface ZooOptions {
   readonly seed?: number;
   /** Strides of the first layers: as published for ImageNet, or for 32-pixel images. */
   readonly stem?: 'imagenet' | 'cifar';
-  /** Shortcut of a CIFAR ResNet stage's first block: A pads channels with zeros, B projects by a 1x1 convolution. */
-  readonly shortcut?: 'A' | 'B';
+  /**
+   * Shortcut of a ResNet's block that changes the dims: A pads channels with zeros, B projects by a 1x1 convolution. C
+   * projects in every block.
+   */
+  readonly shortcut?: 'A' | 'B' | 'C';
   /** Stride of a ResNet stage's first bottleneck: in its first 1x1 convolution (v1, as published) or in its 3x3 (v1.5). */
   readonly variant?: 'v1' | 'v1.5';
   /** The last BatchNormalization scale of each residual block starts at 0 instead of 1. */
@@ -36,6 +39,8 @@ export interface Published {
   readonly parametersM?: number;
   /** Millions of multiply-adds for one image, rounded as published. */
   readonly multAddsM?: number;
+  /** Millions: what `multAddsM` was rounded to, where it ends in zeros that are no digits (3.6 G: 100). */
+  readonly multAddsRoundedToM?: number;
   readonly rule: CountingRule;
   readonly source: string;
 }

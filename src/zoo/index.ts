@@ -6,6 +6,8 @@ export * from './metadata.js';
 export * from './mobilenetv2.js';
 export * from './mobilenetv3.js';
 export * from './names.js';
+export * from './plain-resnet.js';
 export * from './registry.js';
 export * from './resnet.js';
 export * from './sources/index.js';
+export * from './study-resnet.js';

@@ -14,7 +14,7 @@ const provenanceSchema = z.object({
   classes: z.number().int().positive(),
   seed: z.number().int(),
   stem: z.enum(['imagenet', 'cifar']).optional(),
-  shortcut: z.enum(['A', 'B']).optional(),
+  shortcut: z.enum(['A', 'B', 'C']).optional(),
   variant: z.enum(['v1', 'v1.5']).optional(),
   zeroGamma: z.boolean().optional(),
 });

@@ -6,6 +6,7 @@ import {
   type OpOptions,
   type Tensor,
   tensorType,
+  UNUSED_PARAMETERS_KEY,
   type Value,
 } from '../onnx/index.js';
 import { filled, type Init, initialWeight } from './init.js';
@@ -71,6 +72,7 @@ export class Network {
   /** [N, channels, size, size] */
   readonly input: Value;
   readonly #seed: number;
+  readonly #unused: string[] = [];
 
   constructor(name: string, size: number, seed: number, channels = 3) {
     const graph = new Graph(name);
@@ -92,15 +94,9 @@ export class Network {
   /** x: [N, in, H, W] */
   conv(path: string, x: Value, layer: ConvInit): Value {
     const { kernel, stride = 1, padding = (kernel - 1) / 2, groups = 1 } = layer;
-    const weight = this.weight(`${path}.weight`, [layer.out, layer.in / groups, kernel, kernel], layer.init);
-    const first = layer.bias === true ? 0 : layer.bias;
-    const bias =
-      first === undefined || first === false
-        ? []
-        : [this.parameter(`${path}.bias`, filled([layer.out], first))];
     return this.builder.op(
       'Conv',
-      [x, weight, ...bias],
+      [x, ...this.#convParameters(path, layer)],
       {
         dilations: [1, 1],
         group: groups,
@@ -112,23 +108,46 @@ export class Network {
     );
   }
 
+  /** The parameters of a convolution that the network has but never applies. */
+  unusedConv(path: string, layer: ConvInit): void {
+    for (const { name } of this.#convParameters(path, layer)) this.#unused.push(name);
+  }
+
+  #convParameters(path: string, layer: ConvInit): readonly Value[] {
+    const { kernel, groups = 1 } = layer;
+    const weight = this.weight(`${path}.weight`, [layer.out, layer.in / groups, kernel, kernel], layer.init);
+    const first = layer.bias === true ? 0 : layer.bias;
+    if (first === undefined || first === false) return [weight];
+    return [weight, this.parameter(`${path}.bias`, filled([layer.out], first))];
+  }
+
   /** Per-channel normalization by running statistics. x: [N, channels, H, W] */
   batchNorm(path: string, x: Value, channels: number, init: BatchNormInit = {}): Value {
     const { epsilon = BN_EPSILON, momentum, scale = 1 } = init;
-    const parameter = (suffix: string, value: number) =>
-      this.parameter(`${path}.${suffix}`, filled([channels], value));
+    const { weight, bias, mean, variance } = this.#batchNormParameters(path, channels, scale);
     return this.builder.op(
       'BatchNormalization',
-      [
-        x,
-        parameter('weight', scale),
-        parameter('bias', 0),
-        parameter('running_mean', 0),
-        parameter('running_var', 1),
-      ],
+      [x, weight, bias, mean, variance],
       { epsilon: { float: epsilon }, ...(momentum !== undefined && { momentum: { float: momentum } }) },
       { name: path },
     );
+  }
+
+  /** The parameters and statistics of a BatchNormalization that the network has but never applies. */
+  unusedBatchNorm(path: string, channels: number): void {
+    const { weight, bias } = this.#batchNormParameters(path, channels, 1);
+    this.#unused.push(weight.name, bias.name);
+  }
+
+  #batchNormParameters(path: string, channels: number, scale: number) {
+    const parameter = (suffix: string, value: number) =>
+      this.parameter(`${path}.${suffix}`, filled([channels], value));
+    return {
+      weight: parameter('weight', scale),
+      bias: parameter('bias', 0),
+      mean: parameter('running_mean', 0),
+      variance: parameter('running_var', 1),
+    };
   }
 
   relu(path: string, x: Value): Value {
@@ -213,6 +232,7 @@ export class Network {
     model.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
     model.metadata.set(ZOO_KEY, JSON.stringify(provenance));
     model.metadata.set(TRAINED_KEY, 'false');
+    if (this.#unused.length > 0) model.metadata.set(UNUSED_PARAMETERS_KEY, JSON.stringify(this.#unused));
     return model;
   }
 }

@@ -6,10 +6,19 @@ import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
 import { plainName } from './names.js';
+import { PLAIN_NETS } from './plain-resnet.js';
 import { RESNETS } from './resnet.js';
+import { STUDY_RESNETS } from './study-resnet.js';
 
 /** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
-export const ZOO: readonly ZooEntry[] = [MOBILENETV2, ...MOBILENETV3S, ...CIFAR_RESNETS, ...RESNETS];
+export const ZOO: readonly ZooEntry[] = [
+  MOBILENETV2,
+  ...MOBILENETV3S,
+  ...CIFAR_RESNETS,
+  ...RESNETS,
+  ...PLAIN_NETS,
+  ...STUDY_RESNETS,
+];
 
 /** The entry of this name; case, hyphens and underscores do not count (`MobileNet_V2`). @throws UsageError */
 export function findEntry(name: string): ZooEntry {

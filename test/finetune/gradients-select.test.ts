@@ -96,6 +96,7 @@ const cases: Record<string, GradientCase> = {
   'Slice, both ends': slice([2, 3, 7, 6], [1, 2], [-1, 5], [3, 2]),
   'Slice, every third': slice([7, 4], [1], [END], [0], [3]),
   'Slice, steps and a plain cut': slice([2, 5, 6], [1, 0], [4, 6], [1, 2], [1, 2]),
+  'Slice, one of two': slice([2, 2, 2], [0, 0], [END, END], [1, 2], [2, 2]),
   'Slice, reversed': slice([2, 3, 5], [-1], [-END], [2], [-1]),
   'Slice, backwards by two': slice([2, 7], [5], [0], [1], [-2]),
   'Slice, reversed on both axes': slice([1, 2, 4, 3], [3, 2], [-END, -END], [2, 3], [-1, -1]),

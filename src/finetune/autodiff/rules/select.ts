@@ -87,9 +87,9 @@ function giveBack(b: GraphBuilder, dy: Value, { dims, axis, from }: Taken): Valu
   const most = readers.reduce((m, r) => Math.max(m, r.length), 1);
   const zero = from.length;
   const positions = readers.flatMap((r) => Array.from({ length: most }, (_, k) => r[k] ?? zero));
-  if (most === 1 && positions.every((o, j) => o === j)) return dy;
   const pads = [...dims.map(() => 0), ...dims.map((_, i) => (i === axis ? 1 : 0))];
   const source = positions.includes(zero) ? b.op('Pad', [dy, b.i64(pads)]) : dy;
+  if (most === 1 && positions.every((o, j) => o === j)) return source;
   const shape = most === 1 ? [readers.length] : [readers.length, most];
   const back = b.op('Gather', [source, b.i64(positions, shape)], { axis });
   return most === 1 ? back : sumOver(b, back, [axis + 1]);
