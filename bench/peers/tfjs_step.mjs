@@ -23,7 +23,7 @@ async function train(folder, from) {
   const { readTask, FILES } = await import('../../dist-bench/bench/speed/task.js');
   const { elsewhere, peakMemory } = await import('../../dist-bench/bench/speed/linux.js');
   const { seriesOf } = await import('../../dist-bench/bench/speed/report.js');
-  const { decodeSafetensors } = await import('../../dist-bench/src/finetune/run/safetensors.js');
+  const { decodeSafetensors } = await import('../../dist-bench/src/importers/safetensors.js');
   const { task, images, labels } = readTask(folder);
   // Read when TensorFlow starts.
   process.env.TF_NUM_INTRAOP_THREADS = String(task.threads);

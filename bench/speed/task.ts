@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { PREPROCESS_KEY, parsePreprocess, preprocessSchema } from '../../src/base/preprocess.js';
 import { randomFor } from '../../src/base/random.js';
 import { LOWERINGS } from '../../src/finetune/lowering/choose.js';
-import { encodeSafetensors } from '../../src/finetune/run/safetensors.js';
+import { encodeSafetensors } from '../../src/importers/safetensors.js';
 import type { Tensor } from '../../src/onnx/index.js';
 import { constantOf } from '../../src/reparam/index.js';
 import { type Arguments, FORMS } from './arguments.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
-import { EnvironmentError, InputError } from './errors.js';
+import { EnvironmentError, InputError, ReparamError } from './errors.js';
 
 function errno(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -27,6 +27,48 @@ export function fileError(path: string, doing: string, cause: unknown): Environm
     problem: `${doing} ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
     cause,
   });
+}
+
+export interface ReadOptions {
+  /** What should have been given, for the error where it is a folder. */
+  readonly expected: string;
+  /** Sees the size before memory is taken; throws where it is too large. */
+  readonly check?: (size: number) => void;
+  /** Only so many bytes from the beginning, or as many as there are. */
+  readonly first?: number;
+}
+
+/**
+ * The bytes of a file.
+ * @throws InputError when there is none, or it is a folder, a pipe or a device; EnvironmentError when it cannot be read
+ */
+export async function readRegularFile(path: string, options: ReadOptions): Promise<Uint8Array> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const info = await file.stat();
+      if (info.isDirectory())
+        throw new InputError({
+          problem: `reading ${path}: it is a folder, not a file`,
+          expected: options.expected,
+        });
+      if (!info.isFile()) throw new InputError({ problem: `reading ${path}: it is not a regular file` });
+      options.check?.(info.size);
+      const bytes = new Uint8Array(Math.min(info.size, options.first ?? info.size));
+      let at = 0;
+      while (at < bytes.byteLength) {
+        const { bytesRead } = await file.read(bytes, at, Math.min(bytes.byteLength - at, 1 << 30), at);
+        if (bytesRead === 0) break;
+        at += bytesRead;
+      }
+      return bytes.subarray(0, at);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof ReparamError) throw cause;
+    throw fileError(path, 'reading', cause);
+  }
 }
 
 /**

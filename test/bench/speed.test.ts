@@ -22,7 +22,7 @@ import { pairsTable, type Results, resultsText, sidesTable } from '../../bench/s
 import { FILES, readTask, writeTask } from '../../bench/speed/task.js';
 import { CheckFailedError, EnvironmentError, UsageError } from '../../src/base/errors.js';
 import { randomFor } from '../../src/base/random.js';
-import { decodeSafetensors } from '../../src/finetune/run/safetensors.js';
+import { decodeSafetensors } from '../../src/importers/safetensors.js';
 import { constantOf, readForm } from '../../src/reparam/index.js';
 import { scratch } from '../cli/cli.js';
 

@@ -11,8 +11,8 @@ import {
   REFOCUS_DEFAULTS,
   type TrainOptions,
 } from '../../src/finetune/options.js';
-import { decodeSafetensors } from '../../src/finetune/run/safetensors.js';
 import { runTrain } from '../../src/finetune/train.js';
+import { decodeSafetensors } from '../../src/importers/safetensors.js';
 import { saveModel, type Tensor } from '../../src/onnx/index.js';
 import { channelBlock, createEngine, type Engine } from '../../src/runtime/index.js';
 import { relativeL2 } from '../support/close.js';

@@ -14,9 +14,9 @@ import {
 import { runRefocus } from '../../src/finetune/refocus.js';
 import type { RefocusReport } from '../../src/finetune/results.js';
 import { checkKernels } from '../../src/finetune/run/gram-weights.js';
-import { decodeSafetensors } from '../../src/finetune/run/safetensors.js';
 import { withWeights } from '../../src/finetune/run/weights.js';
 import { runTrain } from '../../src/finetune/train.js';
+import { decodeSafetensors } from '../../src/importers/safetensors.js';
 import { loadModel, saveModel, Tensor } from '../../src/onnx/index.js';
 import {
   constantOf,

@@ -2,12 +2,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../base/errors.js';
 import { fileError, writeFileAtomic } from '../../base/files.js';
+import { encodeSafetensors } from '../../importers/index.js';
 import type { Tensor } from '../../onnx/index.js';
 import type { Phase } from '../events.js';
 import type { TrainStep } from '../step/build.js';
 import { fromState, isWeight, type StateTensor, toState } from '../step/state.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import { type Start, startsSchema } from './starts.js';
+import { decodeStored } from './stored.js';
 
 /** Where a phase stands, and what a report needs of the steps before. */
 export interface Progress {
@@ -106,7 +107,7 @@ export async function readCheckpoint(
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
     throw fileError(path, 'reading', cause);
   }
-  const { metadata, tensors } = decodeSafetensors(file, path);
+  const { metadata, tensors } = decodeStored(file, path);
   for (const [key, expected] of Object.entries({ format: FORMAT, run, phase }))
     if (metadata[key] !== expected) throw foreign(path, key, expected, metadata[key]);
   const step = Number(metadata.step);

@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../base/errors.js';
 import { fileError, writeFileAtomic } from '../../base/files.js';
+import { encodeSafetensors } from '../../importers/index.js';
 import type { Model, Tensor } from '../../onnx/index.js';
 import { readForm, startingMap, tensorSha256 } from '../../reparam/index.js';
 import type { Phase } from '../events.js';
 import type { GramLayer } from '../step/refocus.js';
 import { digest } from './record.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+import { decodeStored } from './stored.js';
 
 const startSchema = z
   .object({
@@ -79,7 +80,7 @@ export async function loadStarts(folder: string, starts: readonly Start[]): Prom
   for (const { map, sha256, from } of starts) {
     if (!('file' in from)) continue;
     const path = startsPath(folder, from.file);
-    const tensors = files.get(path) ?? decodeSafetensors(await read(path), path).tensors;
+    const tensors = files.get(path) ?? decodeStored(await read(path), path).tensors;
     files.set(path, tensors);
     const tensor = tensors.get(map);
     if (!tensor || tensorSha256(tensor) !== sha256)

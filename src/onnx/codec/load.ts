@@ -1,7 +1,6 @@
-import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { InputError, ModelError } from '../../base/errors.js';
-import { fileError } from '../../base/files.js';
+import { ModelError } from '../../base/errors.js';
+import { readRegularFile } from '../../base/files.js';
 import type { Model } from '../ir/model.js';
 import { verifyModel } from '../verify.js';
 import { decodeModel } from './decode.js';
@@ -29,37 +28,17 @@ function sort(model: Model, path: string): void {
   }
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const info = await file.stat();
-      if (info.isDirectory())
-        throw new InputError({
-          problem: `reading ${path}: it is a folder, not a file`,
-          expected: 'an .onnx file',
-        });
-      if (!info.isFile()) throw new InputError({ problem: `reading ${path}: it is not a regular file` });
-      if (info.size > MAX_FILE)
+function readBytes(path: string): Promise<Uint8Array> {
+  return readRegularFile(path, {
+    expected: 'an .onnx file',
+    check: (size) => {
+      if (size > MAX_FILE)
         throw new ModelError({
           problem: `${path} is too large for a single protobuf message`,
           expected: 'less than 2 GiB',
-          found: `${info.size} bytes`,
+          found: `${size} bytes`,
           hint: 'save the model with external data',
         });
-      const bytes = new Uint8Array(info.size);
-      let at = 0;
-      while (at < bytes.byteLength) {
-        const { bytesRead } = await file.read(bytes, at, Math.min(bytes.byteLength - at, 1 << 30), at);
-        if (bytesRead === 0) break;
-        at += bytesRead;
-      }
-      return bytes.subarray(0, at);
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    throw fileError(path, 'reading', cause);
-  }
+    },
+  });
 }
