@@ -219,6 +219,12 @@ export class Network {
     this.builder.graph.addOutput(this.#gemm(path, x, { ...rest, out }, { outputs: [output] }));
   }
 
+  /** A graph output [N, classes] of scores that a convolution made. x: [N, classes, 1, 1] */
+  flatLogits(path: string, x: Value, output = 'logits'): void {
+    const { builder } = this;
+    builder.graph.addOutput(builder.op('Flatten', [x], { axis: 1 }, { name: path, outputs: [output] }));
+  }
+
   #gemm(path: string, x: Value, layer: LinearInit, options: OpOptions): Value {
     const weight = this.weight(`${path}.weight`, [layer.out, layer.in], layer.init);
     const bias = this.parameter(`${path}.bias`, filled([layer.out], layer.bias ?? 0));

@@ -2,12 +2,15 @@ import { InputError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
+import { DENSENETS } from './densenet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
 import { plainName } from './names.js';
 import { PLAIN_NETS } from './plain-resnet.js';
 import { RESNETS } from './resnet.js';
+import { SHUFFLENETV2S } from './shufflenetv2.js';
+import { SQUEEZENETS } from './squeezenet.js';
 import { STUDY_RESNETS } from './study-resnet.js';
 
 /** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
@@ -18,9 +21,12 @@ export const ZOO: readonly ZooEntry[] = [
   ...RESNETS,
   ...PLAIN_NETS,
   ...STUDY_RESNETS,
+  ...DENSENETS,
+  ...SQUEEZENETS,
+  ...SHUFFLENETV2S,
 ];
 
-/** The entry of this name; case, hyphens and underscores do not count (`MobileNet_V2`). @throws UsageError */
+/** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */
 export function findEntry(name: string): ZooEntry {
   const plain = plainName(name);
   const entry = ZOO.find((e) => e.name === plain);
