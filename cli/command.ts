@@ -14,6 +14,8 @@ export interface Context {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly verbose: boolean;
+  /** Columns of the terminal that the outcome's text goes to; undefined where it goes to a file or a pipe. */
+  readonly columns: number | undefined;
   /** A line for the user, to standard error. */
   readonly log: (line: string) => void;
   /** Starts showing progress on standard error and heeding Ctrl-C; the listener drives both. */

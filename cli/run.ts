@@ -51,6 +51,7 @@ async function execute(
   const context: Context = {
     signal: controller.signal,
     verbose: flags.verbose,
+    columns: process.stdout.columns,
     log: (line) => process.stderr.write(`${printable(line)}\n`),
     listen: async () => {
       const { Interruption } = await import('../src/report/interruption.js');

@@ -1,12 +1,21 @@
-import { existsSync } from 'node:fs';
 import { UsageError } from '../../src/base/errors.js';
 import { OPTIM_DEFAULTS, REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
-import type { Model } from '../../src/onnx/index.js';
+import type { CountOptions, Model, ModelCount } from '../../src/onnx/index.js';
 import { type Context, command, type Outcome } from '../command.js';
-import { type Flag, flagName, integer, type MaybeFlag, oneOf, text, toggle, type Values } from '../flags.js';
+import {
+  type Flag,
+  flagName,
+  integer,
+  type MaybeFlag,
+  oneOf,
+  text,
+  texts,
+  toggle,
+  type Values,
+} from '../flags.js';
 import { GROUPS } from '../groups.js';
+import { imageSize } from '../image-size.js';
 import { formFlag } from '../method-flags.js';
-import { readModel } from '../read-model.js';
 import { optimFlags, runFlags } from '../shared-flags.js';
 
 const step = { group: GROUPS.training } as const;
@@ -17,12 +26,6 @@ function ofStep<T>({ default: _, ...flag }: Flag<T>): MaybeFlag<T> {
 }
 
 const stepFlags = {
-  image: {
-    kind: integer(1, { most: 4096 }),
-    describe: 'Side of the images, pixels, where the model takes any',
-    maybe: true,
-    ...step,
-  },
   lowering: ofStep(runFlags.lowering),
   momentum: ofStep(optimFlags.momentum),
   nesterov: ofStep(optimFlags.nesterov),
@@ -47,13 +50,30 @@ const stepFlags = {
   },
 } as const;
 
+/** What only the list of layers has. */
+const layerFlags = {
+  layers: {
+    kind: texts('GLOB', 'a pattern'),
+    describe: 'Only the layers that are named so, and their totals; may be given several times',
+    default: [],
+    group: GROUPS.model,
+  },
+} as const;
+
 const flags = {
   batch: {
-    kind: integer(1),
+    kind: integer(1, { most: 1_000_000_000 }),
     describe: `Images to count for [default: 1; with --train-step ${OPTIM_DEFAULTS.batch}, as train]`,
     maybe: true,
     group: GROUPS.model,
   },
+  image: {
+    kind: imageSize,
+    describe: 'Size of the images, pixels, where the model takes any [default: its own]',
+    maybe: true,
+    group: GROUPS.model,
+  },
+  ...layerFlags,
   trainStep: {
     kind: toggle,
     describe: 'The training step instead: operators, state, memory; built, not run',
@@ -67,6 +87,12 @@ const flags = {
     default: 'text',
     group: GROUPS.output,
   },
+  csv: {
+    kind: toggle,
+    describe: 'The same as --format csv: the table alone, whole numbers, for a spreadsheet',
+    default: false,
+    group: GROUPS.output,
+  },
 } as const;
 
 type Args = Values<typeof flags> & { readonly model: string };
@@ -74,52 +100,67 @@ type Args = Values<typeof flags> & { readonly model: string };
 export const inspect = command({
   name: 'inspect',
   describe: 'Layers of a model with output shapes, parameters, mult-adds, connections, and its memory',
-  positionals: [
-    { name: 'model', describe: 'an ONNX file; with --train-step also a name of reparam zoo list' },
-  ],
+  positionals: [{ name: 'model', describe: 'an ONNX file, or a name of reparam zoo list' }],
   flags,
   examples: [
     ['inspect net.onnx', 'one row per layer, totals below'],
-    ['inspect net.onnx --format csv > layers.csv', 'for a spreadsheet'],
+    ['inspect resnet50 --batch 10 --image 320', 'a network of the zoo, for ten images of 320×320'],
+    ["inspect resnet34 --layers 'layer1.*' --batch 10", 'one stage, with the totals that torchinfo prints'],
+    ['inspect net.onnx --csv > layers.csv', 'for a spreadsheet'],
     ['inspect resnet50 --train-step --batch 16', 'what train will run, and what it needs of memory'],
     ['inspect training.onnx --train-step -o step.onnx', 'the graph of a refocusing step, for Netron'],
   ],
   notes: ['Training options are for --train-step, with the defaults of train.'],
-  run: (args, context) => (args.trainStep ? inspectTraining(args, context) : inspectLayers(args, context)),
+  run: (args, context) => {
+    const { format, csv } = args;
+    if (csv && format === 'markdown')
+      throw new UsageError({ problem: '--csv and --format markdown exclude each other' });
+    const formatted = csv ? { ...args, format: 'csv' as const } : args;
+    return args.trainStep ? inspectTraining(formatted, context) : inspectLayers(formatted, context);
+  },
 });
 
 async function inspectLayers(args: Args, context: Context): Promise<Outcome> {
-  const { model: file, batch = 1, format } = args;
-  const given: Readonly<Record<string, unknown>> = args;
-  const stray = Object.keys(stepFlags).find((key) => given[key] !== undefined);
-  if (stray !== undefined)
-    throw new UsageError({
-      problem: `--${flagName(stray, {})} is for the training step`,
-      hint: `add --train-step`,
-    });
-  const { countModel } = await import('../../src/onnx/index.js');
+  const { model: name, batch = 1, format, image, layers } = args;
+  refuseStray(args, stepFlags, 'is for the training step', 'add --train-step');
   const { inspectHeader, inspectJson, inspectTable } = await import('../../src/report/inspect.js');
-  const { readForm } = await import('../../src/reparam/index.js');
-  const model = await readModel(file, context);
-  const frozen = new Set(readForm(model)?.layers.map((l) => l.base));
-  const counted = countModel(model, { batch, role: (v) => (frozen.has(v) ? 'frozen' : undefined) });
-  const table = inspectTable(counted, format);
+  const { inspected } = await import('../inspected.js');
+  const { model, inputShapes } = await inspected(name, context, { batch, ...(image && { image }) });
+  const counted = await counts(model, { batch, ...(inputShapes && { inputShapes }) }, layers);
+  const table = inspectTable(counted, format, context.columns);
   return {
     json: inspectJson(model, counted),
-    text: format === 'text' ? `${file}: ${inspectHeader(model)}\n\n${table}` : table,
+    text: format === 'text' ? `${name}: ${inspectHeader(model)}\n\n${table}` : table,
   };
 }
 
+async function counts(model: Model, options: CountOptions, globs: readonly string[]): Promise<ModelCount> {
+  const { countModel } = await import('../../src/onnx/index.js');
+  const { globMatcher, readForm } = await import('../../src/reparam/index.js');
+  const frozen = new Set(readForm(model)?.layers.map((l) => l.base));
+  return countModel(model, {
+    ...options,
+    role: (v) => (frozen.has(v) ? 'frozen' : undefined),
+    ...(globs.length > 0 && { layers: globMatcher(globs) }),
+  });
+}
+
 async function inspectTraining(args: Args, context: Context): Promise<Outcome> {
+  refuseStray(
+    args,
+    layerFlags,
+    'is for the layers of a model',
+    'write the step with -o and inspect that file',
+  );
   const { inspectStep } = await import('../../src/finetune/inspect-step.js');
   const { stepJson, stepTable } = await import('../../src/report/inspect-step.js');
-  const { model: name, format, trainStep: _, create = false, out, image, ...training } = args;
-  const inspection = await inspectStep(await trainedModel(name, context), {
+  const { trained } = await import('../inspected.js');
+  const { model: name, format, trainStep: _, create = false, out, ...training } = args;
+  const inspection = await inspectStep(await trained(name, context), {
     ...OPTIM_DEFAULTS,
     form: REFOCUS_DEFAULTS.form,
     lowering: REFOCUS_DEFAULTS.lowering,
     create,
-    ...(image === undefined ? {} : { image }),
     ...training,
   });
   if (out !== undefined) {
@@ -132,9 +173,12 @@ async function inspectTraining(args: Args, context: Context): Promise<Outcome> {
   return { json, text: format === 'text' ? `${name}: a training step\n\n${table}${written}` : table };
 }
 
-/** A file, or the network of this name as `train` builds it. */
-async function trainedModel(name: string, context: Context): Promise<Model> {
-  const { buildModel, plainName, ZOO } = await import('../../src/zoo/index.js');
-  const known = ZOO.some((e) => e.name === plainName(name));
-  return known && !existsSync(name) ? buildModel(name) : readModel(name, context);
+/** Options that mean nothing in this mode. @throws UsageError naming the first that is given */
+function refuseStray(args: Args, flags: object, why: string, hint: string): void {
+  const given: Readonly<Record<string, unknown>> = args;
+  const stray = Object.keys(flags).find((key) => {
+    const value = given[key];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
+  if (stray !== undefined) throw new UsageError({ problem: `--${flagName(stray, {})} ${why}`, hint });
 }

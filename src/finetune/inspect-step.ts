@@ -13,8 +13,8 @@ import { partsOf, type StepPart } from './step/parts.js';
 import { prepareTraining } from './step/prepare.js';
 
 export interface InspectStepOptions extends OptimOptions, Pick<RefocusOptions, 'form'> {
-  /** Side of the images, where neither the model nor its preprocessing says. */
-  readonly image?: number;
+  /** Size of the images, pixels, where neither the model nor its preprocessing says. */
+  readonly image?: { readonly height: number; readonly width: number };
   readonly lowering: LoweringChoice;
   /** Also makes the runtime's session, to time it. */
   readonly create: boolean;
@@ -50,12 +50,12 @@ export async function inspectStep(model: Model, options: InspectStepOptions): Pr
   const [channels, ...sides] = imageInput(model);
   const image = [
     channels ?? (preprocess?.channels === 'GRAY' ? 1 : 3),
-    ...[size?.height, size?.width].map((made, i) => {
-      const side = sides[i] ?? options.image ?? made;
+    ...(['height', 'width'] as const).map((axis, i) => {
+      const side = sides[i] ?? options.image?.[axis] ?? size?.[axis];
       if (side !== undefined && side !== null) return side;
       throw new UsageError({
         problem: `${model.source ?? 'the model'} takes images of any size`,
-        expected: '--image N, the side of the images in pixels',
+        expected: '--image N or HxW, the size of the images in pixels',
       });
     }),
   ];

@@ -7,22 +7,25 @@
  * Arithmetic on shapes is on neither path.
  */
 import { UsageError } from '../base/errors.js';
+import { connectionsOf } from './count/connections.js';
 import { type MemoryCount, memoryOf } from './count/memory.js';
 import { multAddsOf, type ShapeOf } from './count/mult-adds.js';
-import { findPaths, nameOf, withInner } from './count/paths.js';
-import { type Role, roleOnDataPath, roleOnWeightPath } from './count/roles.js';
+import { findPaths, nameOf } from './count/paths.js';
+import type { Role } from './count/roles.js';
+import { moduleMultAdds, type TorchinfoCount } from './count/torchinfo.js';
 import { countUnusedParameters } from './count/unused.js';
+import { weightCounter } from './count/weights.js';
 import { inferTypes } from './infer/graph.js';
-import type { DataType } from './ir/dtype.js';
+import { byteSize, type DataType } from './ir/dtype.js';
 import type { Model } from './ir/model.js';
 import type { Node } from './ir/node.js';
-import { sizeOf, type Tensor } from './ir/tensor.js';
+import { sizeOf } from './ir/tensor.js';
 import type { Dim } from './ir/types.js';
 import type { Value } from './ir/value.js';
-import { constantValue } from './ops/constant.js';
 
 export type { MemoryCount } from './count/memory.js';
 export type { Role } from './count/roles.js';
+export type { TorchinfoCount } from './count/torchinfo.js';
 export { UNUSED_PARAMETERS_KEY } from './count/unused.js';
 
 export interface CountOptions {
@@ -32,6 +35,8 @@ export interface CountOptions {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   /** What a constant is, where the caller knows (a frozen base, say); undefined: as the operators tell. */
   readonly role?: (constant: Value) => Role | undefined;
+  /** Names of the layers, and of unused parameters, to count. Default: all. */
+  readonly layers?: (name: string) => boolean;
 }
 
 export interface LayerCount {
@@ -46,8 +51,10 @@ export interface LayerCount {
   readonly multAdds: number | null;
   /** Multiply-adds that compute this layer's weights; they do not grow with the batch. */
   readonly weightMultAdds: number;
+  /** Of output values to input values and biases through weights, for one image; null where they cannot be counted. */
+  readonly connections: number | null;
   /** Layers and inputs whose result this layer reads. */
-  readonly connections: readonly string[];
+  readonly reads: readonly string[];
 }
 
 export interface ModelCount {
@@ -63,16 +70,21 @@ export interface ModelCount {
   /** Multiply-adds of convolutions and matrix products on the data path, for `batch` images, biases not counted. */
   readonly multAdds: number;
   readonly weightMultAdds: number;
+  /** For one image. */
+  readonly connections: number;
   /** In the order of the graph. */
   readonly layers: readonly LayerCount[];
   /** Layers whose multiply-adds are missing in the sum: an unknown shape, or an operator without a counting rule. */
   readonly uncounted: readonly string[];
   readonly memory: MemoryCount;
+  /** The same model by the rules of torchinfo, whose multiply-adds include biases and normalizations. */
+  readonly torchinfo: TorchinfoCount;
 }
 
 /**
- * Counts a model. The graph must be in a topological order.
- * @throws UsageError for an input that does not exist or a batch below 1; ModelError where shapes contradict each other
+ * Counts a model, or the part of it that `layers` names. The graph must be in a topological order.
+ * @throws UsageError for an input that does not exist, a batch below 1 or names of no layer; ModelError where shapes
+ *   contradict each other
  */
 export function countModel(model: Model, options: CountOptions = {}): ModelCount {
   const { batch = 1 } = options;
@@ -81,17 +93,30 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
   const { types, builtBatch } = inferFor(model, batch, options.inputShapes);
   const shapeOf: ShapeOf = (value) => staticDims(dimsOf(value));
   const scale = batch / builtBatch;
-  const paths = findPaths(model);
-  const owned = new Set<Value | Node>();
-  const totals = { parameter: 0, buffer: 0, frozen: 0 };
+  const paths = findPaths(model, options.layers);
+  const countWeights = weightCounter({
+    paths,
+    shapeOf,
+    rankOf: (value) => dimsOf(value)?.length,
+    dataTypeOf,
+    role: (value) => options.role?.(value),
+  });
+  const totals = { parameter: 0, buffer: 0, frozen: 0, bytes: 0 };
+  const torchinfo = { multAdds: 0, passBytes: 0 };
   const layers: LayerCount[] = [];
   const uncounted: string[] = [];
   for (const node of model.graph.nodes) {
     if (!paths.isLayer(node)) continue;
     const weights = countWeights(node);
-    for (const role of ROLE_NAMES) totals[role] += weights[role];
+    for (const key of TOTALS) totals[key] += weights[key];
     const multAdds = countedMultAdds(node, weights.parameter + weights.frozen > 0);
     if (multAdds === undefined) uncounted.push(nameOf(node));
+    const ofModule = moduleMultAdds(node, shapeOf, paths);
+    if (ofModule !== undefined) {
+      torchinfo.multAdds += ofModule * scale;
+      torchinfo.passBytes += 2 * bytesOf(node.output()) * scale;
+    }
+    const connections = connectionsOf(node, multAdds, shapeOf, paths);
     layers.push({
       name: nameOf(node),
       op: node.opType,
@@ -99,20 +124,37 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
       parameters: weights.parameter,
       multAdds: multAdds === undefined ? null : multAdds * scale,
       weightMultAdds: weights.multAdds,
-      connections: paths.sourcesOf(node),
+      connections: connections === undefined ? null : connections / builtBatch,
+      reads: paths.sourcesOf(node),
     });
   }
+  if (layers.length === 0 && options.layers)
+    throw new UsageError({ problem: 'no layer has a name that was asked for' });
+  const unusedParameters = countUnusedParameters(model, options.layers);
+  const memory = memoryOf(model, paths, bytesOf, scale);
+  const trainable = totals.parameter + unusedParameters;
+  const inputBytes = paths.inputs.reduce((sum, v) => sum + bytesOf(v), 0) * scale;
   return {
     batch,
     parameters: totals.parameter,
-    unusedParameters: countUnusedParameters(model),
+    unusedParameters,
     frozen: totals.frozen,
     buffers: totals.buffer,
     multAdds: layers.reduce((sum, l) => sum + (l.multAdds ?? 0), 0),
     weightMultAdds: layers.reduce((sum, l) => sum + l.weightMultAdds, 0),
+    connections: layers.reduce((sum, l) => sum + (l.connections ?? 0), 0),
     layers,
     uncounted,
-    memory: memoryOf(model, paths, { shape: shapeOf, dataType: dataTypeOf }, scale),
+    memory,
+    torchinfo: {
+      parameters: trainable + totals.frozen,
+      trainable,
+      nonTrainable: totals.frozen,
+      ...torchinfo,
+      inputBytes,
+      parameterBytes: totals.bytes,
+      totalBytes: inputBytes + torchinfo.passBytes + totals.bytes,
+    },
   };
 
   function dimsOf(value: Value): readonly Dim[] | undefined {
@@ -121,54 +163,25 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
     return value.initializer?.dims;
   }
 
+  function dataTypeOf(value: Value): DataType | undefined {
+    const type = types.get(value) ?? value.type;
+    return type?.kind === 'tensor' ? type.dataType : value.initializer?.dataType;
+  }
+
+  function bytesOf(value: Value): number {
+    const dims = shapeOf(value);
+    const type = dataTypeOf(value);
+    return dims && type ? byteSize(type, sizeOf(dims)) : 0;
+  }
+
   function countedMultAdds(node: Node, hasWeights: boolean): number | undefined {
     const count = multAddsOf(node, shapeOf);
     // An operator of another domain that has weights surely multiplies with them.
     return count === 0 && hasWeights && node.domain !== '' ? undefined : count;
   }
-
-  /** What the layer's inputs outside the data path hold that no layer before it has. */
-  function countWeights(layer: Node): Record<Role, number> & { multAdds: number } {
-    const found = { parameter: 0, buffer: 0, frozen: 0, multAdds: 0 };
-    const waiting: { readonly value: Value; readonly role: Role }[] = [];
-    for (const node of withInner(layer))
-      for (const [i, value] of node.inputs.entries()) {
-        if (!value || paths.isData(value)) continue;
-        const outputRank = node.outputs[0] && dimsOf(node.outputs[0])?.length;
-        const role = roleOnDataPath(node, i, dataTypeOf(value), shapeOf(value), outputRank);
-        if (role) waiting.push({ value, role });
-      }
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      const { value, role } = next;
-      const constant = constantOf(value);
-      if (constant) {
-        if (owned.has(value)) continue;
-        owned.add(value);
-        found[options.role?.(value) ?? role] += sizeOf(constant.dims);
-        continue;
-      }
-      const node = value.producer;
-      if (!node || owned.has(node)) continue;
-      owned.add(node);
-      found.multAdds += multAddsOf(node, shapeOf) ?? 0;
-      for (const [i, source] of node.inputs.entries()) {
-        // A weight may take its dims from the data (Shape), never its elements.
-        if (!source || paths.isData(source)) continue;
-        const leaf = constantOf(source);
-        const next = leaf ? roleOnWeightPath(node, i, role, leaf.dataType, leaf.dims) : role;
-        if (next) waiting.push({ value: source, role: next });
-      }
-    }
-    return found;
-  }
-
-  function dataTypeOf(value: Value): DataType | undefined {
-    const type = types.get(value) ?? value.type;
-    return type?.kind === 'tensor' ? type.dataType : value.initializer?.dataType;
-  }
 }
 
-const ROLE_NAMES = ['parameter', 'buffer', 'frozen'] as const satisfies readonly Role[];
+const TOTALS = ['parameter', 'buffer', 'frozen', 'bytes'] as const;
 
 /** Types with the batch put in where it is open, and the batch they hold for. */
 function inferFor(model: Model, batch: number, given: CountOptions['inputShapes'] = {}) {
@@ -195,11 +208,6 @@ function inferFor(model: Model, batch: number, given: CountOptions['inputShapes'
       dims.map((d) => (typeof d === 'string' ? (open.get(d) ?? d) : d)),
     );
   return { types: inferTypes(model, { inputShapes: shapes }).types, builtBatch };
-}
-
-function constantOf(value: Value): Tensor | undefined {
-  if (value.initializer) return value.initializer;
-  return value.producer?.opType === 'Constant' ? constantValue(value.producer) : undefined;
 }
 
 function staticDims(dims: readonly Dim[] | undefined): readonly number[] | undefined {

@@ -23,6 +23,11 @@ export function short(n: number): string {
   return String(n);
 }
 
+/** Bytes: 598177920 → `598.18 MB`, of 10⁶ bytes. */
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })} MB`;
+}
+
 /** 0.00000123 → `1.2e-6`; 0 → `0`. */
 export function small(x: number): string {
   return x === 0 ? '0' : x.toExponential(1);

@@ -7,18 +7,26 @@ export interface Table {
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** Where a terminal is narrow, these cells are cut short, with `…` in the middle. */
+  readonly shrink?: true;
 }
 
 export type TableFormat = 'text' | 'markdown' | 'csv';
 
 const RENDER = { text: asText, markdown: asMarkdown, csv: asCsv } as const satisfies Record<
   TableFormat,
-  (table: Table) => string
+  (table: Table, width?: number) => string
 >;
 
-/** Renders a table: aligned text with a rule below the titles, GitHub markdown, or CSV (RFC 4180). Ends without a newline. */
-export function renderTable(table: Table, format: TableFormat = 'text'): string {
-  return RENDER[format](table);
+/** Fewest characters that a cell is cut to. */
+const LEAST_WIDTH = 10;
+
+/**
+ * Renders a table: aligned text with a rule below the titles, GitHub markdown, or CSV (RFC 4180). Ends without a newline.
+ * @param width columns of a terminal that text should fit into; undefined: as wide as the table is
+ */
+export function renderTable(table: Table, format: TableFormat = 'text', width?: number): string {
+  return RENDER[format](table, width);
 }
 
 /** Characters as a terminal counts them: one per code point (tables hold no wide or combining ones). */
@@ -37,11 +45,32 @@ function pad(text: string, to: number, align: Column['align']): string {
   return align === 'right' ? space + text : text + space;
 }
 
-function asText(table: Table): string {
-  const size = widths(table);
+/** Takes what is too much from the widest columns that may shrink, a character at a time. */
+function fitted(table: Table, sizes: readonly number[], terminal: number): number[] {
+  const fit = [...sizes];
+  let over = fit.reduce((sum, n) => sum + n, 0) + 2 * (fit.length - 1) - terminal;
+  for (; over > 0; over--) {
+    let widest = -1;
+    for (const [i, column] of table.columns.entries())
+      if (column.shrink && fit[i] > LEAST_WIDTH && fit[i] > (fit[widest] ?? 0)) widest = i;
+    if (widest < 0) break;
+    fit[widest]--;
+  }
+  return fit;
+}
+
+function cut(text: string, to: number): string {
+  const characters = [...text];
+  if (characters.length <= to) return text;
+  const end = Math.floor((to - 1) / 2);
+  return `${characters.slice(0, to - 1 - end).join('')}…${characters.slice(characters.length - end).join('')}`;
+}
+
+function asText(table: Table, terminal?: number): string {
+  const size = terminal === undefined ? widths(table) : fitted(table, widths(table), terminal);
   const line = (cells: readonly string[]): string =>
     table.columns
-      .map((column, i) => pad(cells[i] ?? '', size[i], column.align))
+      .map((column, i) => pad(cut(cells[i] ?? '', size[i]), size[i], column.align))
       .join('  ')
       .trimEnd();
   return [

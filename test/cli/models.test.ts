@@ -91,8 +91,46 @@ describe('inspect', () => {
 
   test('--format csv is a table and nothing else', async () => {
     const { stdout } = await reparam(['inspect', 'net.onnx', '--format', 'csv'], { cwd });
-    expect(stdout.split('\n')[0]).toBe('layer,operator,output shape,parameters,mult-adds,reads');
+    const [titles, stem] = stdout.split('\n');
+    expect(titles).toBe('layer,operator,output shape,parameters,mult-adds,connections,reads');
+    expect(stem).toBe('conv1,Conv,"[1, 8, 32, 32]",216,221184,221184,input');
     expect(stdout).not.toContain('mult-adds  ');
+    expect((await reparam(['inspect', 'net.onnx', '--csv'], { cwd })).stdout).toBe(stdout);
+    const both = ['inspect', 'net.onnx', '--csv', '--format', 'markdown'];
+    await expectUserError(both, 2, /exclude each other/, { cwd });
+  });
+
+  test('a zoo name, any image size and a part of the layers', async () => {
+    const { stdout } = await reparam(['inspect', 'resnet34', '--batch', '10', '--layers', 'layer1.*'], {
+      cwd,
+    });
+    expect(stdout).toMatch(/^ {2}Total params +221,952$/m);
+    expect(stdout).toMatch(/^ {2}Total mult-adds +6,936,337,920 \(6\.94 G\)$/m);
+    expect(stdout).toMatch(/^ {2}Forward\/backward pass size +192\.68 MB$/m);
+    expect(stdout).not.toMatch(/^layer2/m);
+    const wide = await reparamJson(['inspect', 'resnet18', '--image', '96x160'], { cwd });
+    expect(wide.json).toMatchObject({
+      layers: expect.arrayContaining([
+        expect.objectContaining({ name: 'layer4.1.conv2', outputShape: [1, 512, 3, 5] }),
+      ]),
+    });
+    // A file, too, takes what its layers take.
+    const file = await reparamJson(['inspect', 'net.onnx', '--image', '64'], { cwd });
+    expect(file.json).toMatchObject({
+      layers: expect.arrayContaining([
+        expect.objectContaining({ name: 'conv1', outputShape: [1, 8, 64, 64] }),
+      ]),
+    });
+  });
+
+  test('what is no model, no size and no layer is refused', async () => {
+    await expectUserError(['inspect', 'resnet35'], 3, /no network of the zoo.*did you mean/s, { cwd });
+    await expectUserError(['inspect', 'nothing-alike'], 3, /reparam zoo list/, { cwd });
+    await expectUserError(['inspect', 'net.onnx', '--image', '0'], 2, /--image; expected a side/, { cwd });
+    await expectUserError(['inspect', 'net.onnx', '--image', '4x'], 2, /--image; expected a side/, { cwd });
+    await expectUserError(['inspect', 'net.onnx', '--layers', 'layer9.*'], 2, /no layer has a name/, { cwd });
+    const step = ['inspect', 'resnet20', '--train-step', '--layers', '*'];
+    await expectUserError(step, 2, /--layers is for the layers/, { cwd });
   });
 
   test('--train-step: the step of a file or of a zoo name, written with -o', async () => {
@@ -109,10 +147,9 @@ describe('inspect', () => {
     expect(written.graph.outputs.slice(0, 2).map((v) => v.name)).toEqual(['loss/value', 'loss/correct']);
   });
 
-  test('options of the step without --train-step, and a zoo name, are refused', async () => {
+  test('options of the step without --train-step are refused', async () => {
     const args = ['inspect', 'net.onnx', '--momentum', '0'];
     await expectUserError(args, 2, /--momentum is for the training step.*--train-step/s, { cwd });
-    await expectUserError(['inspect', 'resnet20'], 3, /resnet20 is a network of the zoo/, { cwd });
   });
 
   test('user errors: no file, a folder, no model, half a model', async () => {

@@ -100,9 +100,14 @@ describe('verify', () => {
   test('user errors', async () => {
     await expectUserError(['verify', 'net.onnx'], 2, /<b> is missing/, { cwd });
     await expectUserError(['verify', 'net.onnx', 'none.onnx'], 3, /none\.onnx: no such file/, { cwd });
-    await expectUserError(['inspect', 'ResNet-20'], 3, /no such file.*reparam zoo build resnet20 -o FILE/s, {
-      cwd,
-    });
+    await expectUserError(
+      ['fuse', 'ResNet-20', '-o', 'x'],
+      3,
+      /no such file.*reparam zoo build resnet20 -o FILE/s,
+      {
+        cwd,
+      },
+    );
     await expectUserError(
       ['verify', 'net.onnx', 'net.onnx', '--input-shape', 'x'],
       2,

@@ -112,8 +112,8 @@ test('images of any size need --image', async () => {
   graph.addOutput(b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Conv', [x, w])])]));
   const model = new Model(graph, 17);
   await expect(inspectStep(model, options())).rejects.toThrow(UsageError);
-  const { image } = await inspectStep(model, options({ image: 7 }));
-  expect(image).toEqual([3, 7, 7]);
+  const { image } = await inspectStep(model, options({ image: { height: 7, width: 9 } }));
+  expect(image).toEqual([3, 7, 9]);
 });
 
 test.each([

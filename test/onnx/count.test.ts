@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { GraphBuilder } from '../../src/onnx/builder.js';
-import { countModel } from '../../src/onnx/count.js';
+import { countModel, UNUSED_PARAMETERS_KEY } from '../../src/onnx/count.js';
 import { Graph, Model, Tensor, tensorType, type Value } from '../../src/onnx/index.js';
 
 /** A model of one path through `body`; constants hold zeros. */
@@ -53,7 +53,7 @@ describe('mult-adds by operator, from their definitions', () => {
     const count = countModel(m, { batch: 2 });
     expect(count.multAdds).toBe(2 * 8 * 3 * 5 * 3);
     expect(count.parameters).toBe(0);
-    expect(count.layers.map((l) => l.connections)).toEqual([['x'], ['x', 'Transpose']]);
+    expect(count.layers.map((l) => l.reads)).toEqual([['x'], ['x', 'Transpose']]);
   });
 
   test('an operator with products but no rule is named, not taken for 0', () => {
@@ -168,7 +168,7 @@ describe('computed weights', () => {
       expect(count.layers[0]).toMatchObject({
         name: 'dw',
         parameters: 8 * 9 + 8 * 8 * 9,
-        connections: ['x'],
+        reads: ['x'],
       });
     }
   });
@@ -225,4 +225,84 @@ test('memory: constants, all activations, and the most that is alive at once', (
 test('a constant with one value per image is no parameter', () => {
   const m = model([2, 4, 3, 3], (b, x, w) => b.op('Mul', [x, w('keep', 2, 1, 1, 1)]));
   expect(countModel(m).parameters).toBe(0);
+});
+
+describe('connections', () => {
+  /** Krizhevsky et al. 2012: output pixels × (k²·C_in/g + 1) × C_out, with two groups in conv2, conv4 and conv5. */
+  test.each([
+    [55, 11, 3, 96, 1, 105_705_600],
+    [27, 5, 96, 256, 2, 224_135_424],
+    [13, 3, 256, 384, 1, 149_585_280],
+    [13, 3, 384, 384, 2, 112_205_184],
+    [13, 3, 384, 256, 2, 74_803_456],
+  ])(
+    'AlexNet: %i² pixels, kernel %i, %i to %i channels, %i groups: %i',
+    (side, kernel, from, to, group, expected) => {
+      const m = model(['N', from, side + kernel - 1, side + kernel - 1], (b, x, w) =>
+        b.op('Conv', [x, w('w', to, from / group, kernel, kernel), w('b', to)], { group }),
+      );
+      // For one image, whatever the batch.
+      for (const batch of [1, 7]) expect(countModel(m, { batch }).connections).toBe(expected);
+    },
+  );
+
+  test('groups divide the inputs; a layer without bias has none to it; what has no weights has none', () => {
+    const m = model([2, 6, 5, 5], (b, x, w) => {
+      const y = b.op('Conv', [x, w('w', 6, 2, 3, 3)], { group: 3 });
+      return b.op('Gemm', [b.op('Flatten', [b.op('Relu', [y])]), w('f', 54, 10), w('c', 10)]);
+    });
+    expect(countModel(m).layers.map((l) => l.connections)).toEqual([54 * 18, 0, 0, 10 * 55]);
+  });
+
+  test('what a product of two data values connects is no weight', () => {
+    const m = model(['N', 4, 4], (b, x) => b.op('MatMul', [x, x]));
+    expect(countModel(m)).toMatchObject({ multAdds: 64, connections: 0 });
+  });
+});
+
+describe('a part of a model', () => {
+  const m = model(['N', 2, 4, 4], (b, x, w) => {
+    const y = b.op('Conv', [x, w('stem.w', 8, 2, 1, 1)], {}, { name: 'stem' });
+    const z = b.op('Conv', [y, w('head.w', 3, 8, 1, 1)], {}, { name: 'head' });
+    w('head.spare', 5, 5);
+    w('spare', 7);
+    return b.op('Relu', [z], {}, { name: 'last' });
+  });
+  m.metadata.set(UNUSED_PARAMETERS_KEY, JSON.stringify(['head.spare', 'spare']));
+
+  test('counts its layers, what enters it, and what it reads', () => {
+    const part = countModel(m, { layers: (name) => name.startsWith('head') });
+    expect(part.layers.map((l) => l.name)).toEqual(['head']);
+    expect(part).toMatchObject({
+      parameters: 24,
+      unusedParameters: 25,
+      multAdds: 16 * 24,
+      memory: { constants: 4 * 24, activations: 4 * 3 * 16, peak: 4 * 16 * (8 + 3) },
+    });
+    expect(part.torchinfo).toMatchObject({ parameters: 24 + 25, inputBytes: 4 * 8 * 16 });
+  });
+
+  test('the parts sum to the whole', () => {
+    const whole = countModel(m);
+    const parts = ['stem', 'head', 'last'].map((p) =>
+      countModel(m, { layers: (name) => name.startsWith(p) }),
+    );
+    for (const key of ['parameters', 'multAdds', 'connections'] as const)
+      expect(parts.reduce((sum, p) => sum + p[key], 0)).toBe(whole[key]);
+    expect(whole.unusedParameters).toBe(25 + 7);
+  });
+
+  test('without a layer is refused', () => {
+    expect(() => countModel(m, { layers: () => false })).toThrow(/no layer has a name/);
+  });
+});
+
+test('an inception branch: a 1x1 reduction to 16 channels before a 5x5 saves nine tenths of its products', () => {
+  const branch = (reduced: boolean): Model =>
+    model([1, 192, 28, 28], (b, x, w) => {
+      const y = reduced ? b.op('Conv', [x, w('r', 16, 192, 1, 1)]) : x;
+      return b.op('Conv', [y, w('w', 32, reduced ? 16 : 192, 5, 5)], { pads: [2, 2, 2, 2] });
+    });
+  expect(countModel(branch(false)).multAdds).toBe(120_422_400);
+  expect(countModel(branch(true)).multAdds).toBe(12_443_648);
 });

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { countModel, Graph, GraphBuilder, Model, Tensor, tensorType } from '../../src/onnx/index.js';
+import {
+  countModel,
+  Graph,
+  GraphBuilder,
+  Model,
+  Tensor,
+  tensorType,
+  UNUSED_PARAMETERS_KEY,
+} from '../../src/onnx/index.js';
 import { inspectHeader, inspectJson, inspectTable, layerTable } from '../../src/report/inspect.js';
 
 function small(name = 'stem'): Model {
@@ -26,16 +34,27 @@ test('the text for people', () => {
     output logits: float32 [N, 8, 32, 32]"
   `);
   expect(inspectTable(countModel(model))).toMatchInlineSnapshot(`
-    "layer               operator            output shape    parameters  mult-adds  reads
-    ──────────────────  ──────────────────  ──────────────  ──────────  ─────────  ──────────
-    stem                Conv                [1, 8, 32, 32]         216    221,184  input
-    BatchNormalization  BatchNormalization  [1, 8, 32, 32]          16          0
-    Relu                Relu                [1, 8, 32, 32]           0          0
-    join                Add                 [1, 8, 32, 32]           0          0  stem, Relu
+    "layer               operator            output shape    parameters  mult-adds  connections  reads
+    ──────────────────  ──────────────────  ──────────────  ──────────  ─────────  ───────────  ──────────
+    stem                Conv                [1, 8, 32, 32]         216    221,184      221,184  input
+    BatchNormalization  BatchNormalization  [1, 8, 32, 32]          16          0            0
+    Relu                Relu                [1, 8, 32, 32]           0          0            0
+    join                Add                 [1, 8, 32, 32]           0          0            0  stem, Relu
 
-    parameters  232, beside 16 running statistics
-    mult-adds   221,184 (221.2 k) for one image: convolutions and matrix products, without biases (FLOPs are twice this)
-    memory      992 B constants; for one image 131.1 kB activations, 98.3 kB at most at once"
+    parameters   232, beside 16 running statistics
+    mult-adds    221,184 (221.2 k) for one image: convolutions and matrix products, without biases (FLOPs are twice this)
+    connections  221,184 (221.2 k) for one image: to inputs through weights, and to biases
+    memory       992 B constants; for one image 131.1 kB activations, 98.3 kB at most at once
+
+    as torchinfo counts, for one image (mult-adds with biases and normalizations; MB are 10⁶ bytes):
+      Total params                232
+      Trainable params            232
+      Non-trainable params        0
+      Total mult-adds             221,200 (221.2 k)
+      Input size                  0.01 MB
+      Forward/backward pass size  0.13 MB
+      Params size                 0.00 MB
+      Estimated total size        0.14 MB"
   `);
 });
 
@@ -52,14 +71,25 @@ test('a weight path has its own column and line; frozen elements and larger batc
     role: (v) => (v.name === 'u' ? 'frozen' : undefined),
   });
   expect(inspectTable(counted)).toMatchInlineSnapshot(`
-    "layer    operator  output shape  parameters  mult-adds  for its weights  reads
-    ───────  ────────  ────────────  ──────────  ─────────  ───────────────  ─────
-    product  MatMul    [32, 4]                8        512               32  x
+    "layer    operator  output shape  parameters  mult-adds  for its weights  connections  reads
+    ───────  ────────  ────────────  ──────────  ─────────  ───────────────  ───────────  ─────
+    product  MatMul    [32, 4]                8        512               32           16  x
 
-    parameters  8, beside 8 frozen
-    mult-adds   512 for 32 images: convolutions and matrix products, without biases (FLOPs are twice this)
-                32 more to compute the weights, whatever the batch
-    memory      64 B constants; for 32 images 512 B activations, 1.0 kB at most at once"
+    parameters   8, beside 8 frozen
+    mult-adds    512 for 32 images: convolutions and matrix products, without biases (FLOPs are twice this)
+                 32 more to compute the weights, whatever the batch
+    connections  16 for one image: to inputs through weights, and to biases
+    memory       64 B constants; for 32 images 512 B activations, 1.0 kB at most at once
+
+    as torchinfo counts, for 32 images (mult-adds with biases and normalizations; MB are 10⁶ bytes):
+      Total params                16
+      Trainable params            8
+      Non-trainable params        8
+      Total mult-adds             512
+      Input size                  0.00 MB
+      Forward/backward pass size  0.00 MB
+      Params size                 0.00 MB
+      Estimated total size        0.00 MB"
   `);
 });
 
@@ -71,13 +101,16 @@ test('layers without a count are named', () => {
   graph.addOutput(b.op('Conv', [x, w], {}, { name: 'c' }));
   const text = inspectTable(countModel(new Model(graph, 17)));
   expect(text).toContain('not in the mult-adds (unknown shape or no rule): c');
-  expect(text.split('\n')[2]).toMatch(/^c +Conv +\[1, 2, H, W\] +8 +– +x$/);
+  expect(text.split('\n')[2]).toMatch(/^c +Conv +\[1, 2, H, W\] +8 +– +– +x$/);
 });
 
 test('markdown has the totals, csv only the layers', () => {
   const counted = countModel(small());
-  expect(inspectTable(counted, 'markdown')).toMatch(/^\| layer .*\n[\s\S]*\n\nparameters {2}232/);
+  expect(inspectTable(counted, 'markdown')).toMatch(/^\| layer .*\n[\s\S]*\n\n```text\nparameters {3}232/);
   expect(inspectTable(counted, 'csv').split('\n')).toHaveLength(1 + layerTable(counted).rows.length);
+  expect(inspectTable(counted, 'csv').split('\n')[1]).toBe(
+    'stem,Conv,"[1, 8, 32, 32]",216,221184,221184,input',
+  );
 });
 
 test('JSON has what design promises and survives a round trip', () => {
@@ -101,8 +134,25 @@ test('JSON has what design promises and survives a round trip', () => {
     parameters: 216,
     multAdds: 216 * 1024,
     weightMultAdds: 0,
-    connections: ['input'],
+    connections: 216 * 1024,
+    reads: ['input'],
   });
+});
+
+test('in a narrow terminal names are cut in the middle, numbers are not', () => {
+  const table = inspectTable(countModel(small('a.rather.long.name.of.a.layer')), 'text', 90).split('\n\n')[0];
+  expect(Math.max(...table.split('\n').map((line) => line.length))).toBeLessThanOrEqual(90);
+  expect(table).toMatch(/^a\.r\S*…\S*yer +Conv +\[1, 8, 32, 32\] +216 +221,184 +221,184 +input$/m);
+});
+
+test('parameters that no layer uses are said, and are part of what torchinfo calls the total', () => {
+  const model = small();
+  model.graph.addInitializer('spare.weight', Tensor.float32([4, 4], new Float32Array(16)));
+  model.metadata.set(UNUSED_PARAMETERS_KEY, JSON.stringify(['spare.weight']));
+  const text = inspectTable(countModel(model));
+  expect(text).toContain('parameters   232, beside 16 that no layer uses and 16 running statistics');
+  expect(text).toMatch(/^ {2}Total params +248$/m);
+  expect(text).toMatch(/^ {2}Params size +0\.00 MB$/m);
 });
 
 test('control characters in names do not reach the terminal', () => {

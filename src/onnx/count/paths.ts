@@ -9,20 +9,29 @@ const SHAPE_ONLY: ReadonlySet<string> = new Set(['Shape', 'Size']);
 
 export interface Paths {
   isData(value: Value): boolean;
+  /** Whether the node is a layer, of the counted part. */
   isLayer(node: Node): boolean;
   sourcesOf(node: Node): string[];
+  /** Values of the data path that enter the counted part, and those that leave it. */
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Whether all layers are counted. */
+  readonly isWhole: boolean;
 }
 
-export function findPaths(model: Model): Paths {
+/** @param part which layers are counted, by name; default: all */
+export function findPaths(model: Model, part?: (name: string) => boolean): Paths {
   const { graph } = model;
   const data = new Set<Value>(graph.requiredInputs);
   const layers = new Set<Node>();
+  const others: Node[] = [];
   for (const node of graph.nodes) {
     if (SHAPE_ONLY.has(node.opType)) continue;
     let reads = false;
     for (const value of readsOf(node)) reads ||= data.has(value);
     if (!reads) continue;
-    layers.add(node);
+    if (part?.(nameOf(node)) === false) others.push(node);
+    else layers.add(node);
     for (const output of node.outputs) data.add(output);
     // Inside a sub-graph everything that is not captured may depend on the data.
     for (const inner of node.subgraphs) markInner(inner.nodes, data);
@@ -37,7 +46,23 @@ export function findPaths(model: Model): Paths {
           names.add(value.producer ? nameOf(value.producer) : value.name);
       return [...names];
     },
+    inputs: part ? crossing(layers, (v) => !v.producer || !layers.has(v.producer)) : graph.requiredInputs,
+    outputs: part ? [...crossing(others, isMade), ...graph.outputs.filter(isMade)] : graph.outputs,
+    isWhole: part === undefined,
   };
+
+  /** Values of the data path that these nodes read and for which the test holds. */
+  function crossing(nodes: Iterable<Node>, test: (value: Value) => boolean): Value[] {
+    const found = new Set<Value>();
+    for (const node of nodes)
+      for (const value of readsOf(node))
+        if (data.has(value) && value.graph === graph && test(value)) found.add(value);
+    return [...found];
+  }
+
+  function isMade(value: Value): boolean {
+    return value.producer !== undefined && layers.has(value.producer);
+  }
 }
 
 function markInner(nodes: readonly Node[], data: Set<Value>): void {

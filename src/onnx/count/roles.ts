@@ -52,6 +52,11 @@ const ROLES: ReadonlyMap<string, InputRoles> = new Map(
 /** Affine layers that an exporter wrote out: a constant of one element is arithmetic, a longer one is a parameter. */
 const ELEMENTWISE: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
+/** Inputs of an operator that hold learned values; undefined for an operator that has no such inputs of its own. */
+export function parameterInputs(opType: string): readonly number[] | undefined {
+  return ROLES.get(opType)?.parameters;
+}
+
 /**
  * What a constant that feeds input `index` of a node on the data's path is; undefined: nothing that is counted.
  * @param outputRank rank of what the node makes

@@ -9,12 +9,17 @@ import { sizeOf } from '../ir/tensor.js';
 /** Where the names of such initializers stand: a JSON list in `metadata_props`. */
 export const UNUSED_PARAMETERS_KEY = 'reparam.unused-parameters';
 
-/** Elements of the listed initializers that are there and that no node reads. @throws ModelError for damaged metadata */
-export function countUnusedParameters(model: Model): number {
+/**
+ * Elements of the listed initializers that are there and that no node reads.
+ * @param part which of them are counted, by name; default: all
+ * @throws ModelError for damaged metadata
+ */
+export function countUnusedParameters(model: Model, part?: (name: string) => boolean): number {
   const names = unusedNames(model);
   let count = 0;
   for (const value of model.graph.initializers)
-    if (value.isDead && value.initializer && names.has(value.name)) count += sizeOf(value.initializer.dims);
+    if (value.isDead && value.initializer && names.has(value.name) && part?.(value.name) !== false)
+      count += sizeOf(value.initializer.dims);
   return count;
 }
 
