@@ -30,7 +30,7 @@ export function accumulate(b: GraphBuilder, gradients: readonly Gradient[], step
     const sums = gradients.map(({ parameter, value }) =>
       b.scope(parameter.name, () => {
         const { initial } = parameter.state;
-        const zeros = Tensor.float32(initial.dims, new Float32Array(initial.size));
+        const zeros = Tensor.derivedFloat32(initial.dims, () => new Float32Array(initial.size));
         const state = stateInput(b, { ...parameter.state, kind: 'accumulated', initial: zeros });
         const sum = b.op('Add', [state.value, value], {}, { name: 'sum' });
         updates.push(updated(state, b.op('Mul', [sum, on])));

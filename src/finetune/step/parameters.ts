@@ -85,12 +85,15 @@ function storeAs(
   if (!layout) return parameter;
   const { graph } = b;
   const { state, squaredNorm } = parameter;
-  const plain = state.initial.typed();
-  if (!(plain instanceof Float32Array)) throw new Error(`'${parameter.name}' is no float32 kernel`);
-  const data = packKernel(layout, plain);
+  const { initial } = state;
+  const packedInitial = Tensor.derivedFloat32([sizeOf(packedDims(layout))], () => {
+    const plain = initial.typed();
+    if (!(plain instanceof Float32Array)) throw new Error(`'${parameter.name}' is no float32 kernel`);
+    return packKernel(layout, plain);
+  });
   if (parameter.shaped.producer) graph.removeNode(parameter.shaped.producer);
   graph.removeInput(state.value);
-  const packed = stateInput(b, { ...state, initial: Tensor.float32([data.length], data), layout });
+  const packed = stateInput(b, { ...state, initial: packedInitial, layout });
   const [first] = graph.nodes;
   const dims = packedDims(layout);
   const shaped = b.at({ before: first }, () =>

@@ -83,7 +83,7 @@ function gramKernel(
     name: zOf(name),
     kind: 'parameter',
     dims,
-    initial: Tensor.float32([size], new Float32Array(size)),
+    initial: Tensor.derivedFloat32([size], () => new Float32Array(size)),
   });
   const alpha = stateInput(b, {
     name: alphaOf(name),

@@ -42,10 +42,7 @@ export function updateParameters(
         weightDecay: options.decays?.get(name) ?? common(parameter.decays),
         slot: (kind, change, initial = 0) => {
           const { dims, size } = state.initial;
-          const data = new Float32Array(size);
-          // Zeros that nobody touches take no memory.
-          if (initial !== 0) data.fill(initial);
-          const start = Tensor.float32(dims, data);
+          const start = Tensor.derivedFloat32(dims, () => new Float32Array(size).fill(initial));
           const slot = stateInput(b, { ...state, kind, initial: start });
           const after = change(slot.value);
           slots.push(updated(slot, after));

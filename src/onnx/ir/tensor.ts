@@ -13,8 +13,8 @@ export type TensorStorage =
     }
   /** A typed field (`float_data`, `int32_data`, …) of the file; `bytes` decodes it to little-endian elements. */
   | { readonly kind: 'field'; readonly field: TypedField; readonly bytes: () => Uint8Array }
-  /** Made when first read, and then kept: weights that a builder has not computed yet. `bytes` gives the same array each time. */
-  | { readonly kind: 'made'; readonly bytes: () => Uint8Array }
+  /** Computed when read. `fresh`: anew at each reading, and the array is the reader's own. */
+  | { readonly kind: 'made'; readonly fresh: boolean; readonly bytes: () => Uint8Array }
   /** A sparse initializer; `bytes` spreads it out. */
   | { readonly kind: 'sparse'; readonly bytes: () => Uint8Array }
   /** Strings, each as bytes. */
@@ -95,6 +95,7 @@ export class Tensor {
    * sub-byte and 8-bit float types as packed Uint8Array. Cached, shared: do not write to it.
    */
   typed(): TypedArray {
+    if (this.storage.kind === 'made') return typedView(this.dataType, this.bytes());
     this.#typed ??= typedView(this.dataType, this.bytes());
     return this.#typed;
   }
@@ -123,7 +124,32 @@ export class Tensor {
       made ??= Tensor.float32(dims, make()).bytes();
       return made;
     };
-    return new Tensor({ dataType: 'float32', dims, storage: { kind: 'made', bytes } });
+    return new Tensor({ dataType: 'float32', dims, storage: { kind: 'made', fresh: false, bytes } });
+  }
+
+  /**
+   * Elements that can be computed again: they are kept as long as somebody uses them, and then while memory is plentiful.
+   * `make` must fill the dims.
+   */
+  static remade(dataType: DataType, dims: readonly number[], make: () => Tensor): Tensor {
+    let last: WeakRef<Uint8Array> | undefined;
+    const bytes = (): Uint8Array => {
+      const known = last?.deref();
+      if (known) return known;
+      const made = Tensor.raw(dataType, dims, make().bytes()).bytes();
+      last = new WeakRef(made);
+      return made;
+    };
+    return new Tensor({ dataType, dims, storage: { kind: 'made', fresh: false, bytes } });
+  }
+
+  /**
+   * Elements that are computed at each reading and never kept: other tensors in another order, zeros. `make` must fill
+   * the dims.
+   */
+  static derivedFloat32(dims: readonly number[], make: () => Float32Array): Tensor {
+    const bytes = (): Uint8Array => Tensor.float32(dims, make()).bytes();
+    return new Tensor({ dataType: 'float32', dims, storage: { kind: 'made', fresh: true, bytes } });
   }
 
   static float64(dims: readonly number[], data: Float64Array | readonly number[]): Tensor {

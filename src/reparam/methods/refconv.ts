@@ -13,7 +13,7 @@ import { type RefConvShape, refConvShape, refConvTransform, xavierBound } from '
 import { constantOf } from '../constants.js';
 import type { LayerRecord } from '../form-schema.js';
 import { tensorSha256 } from '../hash.js';
-import { fromFloat64, toFloat64 } from '../numbers.js';
+import { type FloatType, fromFloat64, toFloat64 } from '../numbers.js';
 import type { Method, MethodOptions } from './method.js';
 
 /** The largest map that is built, in elements: 2 GiB of float32. ONNX files cannot hold a larger tensor inline. */
@@ -50,7 +50,7 @@ export const refconv: Method = {
     weight.name = graph.uniqueName(`${layer}/refconv/base`);
     const map = graph.addInitializer(
       graph.uniqueName(`${layer}/refconv/map`),
-      fromFloat64(dataType, shape.mapDims, initialMap(shape, options, layer)),
+      firstMap(dataType, shape, options, layer),
     );
     const emit = new Emitter(graph, candidate.opset, first, `${layer}/refconv`);
     const view = emit.reshape('view', weight, [1, shape.n, ...shape.kernel]);
@@ -125,12 +125,25 @@ export const refconv: Method = {
 /** The map that a layer was expanded with, made again from what its description says. */
 export function startingMap(record: LayerRecord): Tensor {
   const shape = refConvShape(record.dims, record.groups, record.mapKernel);
-  return fromFloat64('float32', shape.mapDims, initialMap(shape, record, record.layer));
+  return firstMap('float32', shape, record, record.layer);
 }
 
 function mapKernelOf(options: MethodOptions, axes: number): readonly number[] {
   const m = options.mapKernel;
   return typeof m === 'number' ? new Array<number>(axes).fill(m) : m;
+}
+
+/** Maps of depthwise convolutions have millions of elements, all of which follow from the seed. */
+function firstMap(
+  dataType: FloatType,
+  shape: RefConvShape,
+  options: Pick<MethodOptions, 'init' | 'seed'>,
+  layer: string,
+): Tensor {
+  const { mapDims } = shape;
+  return Tensor.remade(dataType, mapDims, () =>
+    fromFloat64(dataType, mapDims, initialMap(shape, options, layer)),
+  );
 }
 
 function initialMap(

@@ -16,8 +16,8 @@ export interface StepMemory {
   readonly session: number;
 }
 
-/** Copies of the state at the peak: the two sets, and results of two steps that are dropped, but not collected yet. */
-const STATE_COPIES = 4;
+/** Copies of the state at the peak: the two sets, and the results that the binding makes beside them. */
+const STATE_COPIES = 3;
 /** What the runtime's arena takes for each byte that is in use: sizes are rounded up, and gaps stay. */
 const ARENA = 1.25;
 /** The runtime lets go of the file before the first step. */

@@ -1,6 +1,6 @@
-import type { DataType } from '../../onnx/ir/dtype.js';
-import { typedView } from '../../onnx/ir/tensor.js';
-import type { WireTensor } from '../worker/protocol.js';
+import { byteSize, type DataType } from '../../onnx/ir/dtype.js';
+import { sizeOf, typedView } from '../../onnx/ir/tensor.js';
+import type { TensorSpec, WireTensor } from '../worker/protocol.js';
 import { copyOf } from '../worker/wire.js';
 import { alignedViews } from './aligned.js';
 import type { Ort } from './load.js';
@@ -45,13 +45,13 @@ export function toOrt(ort: typeof Ort, wire: WireTensor): Ort.Tensor {
   return over(ort, wire, new Uint8Array(wire.buffer));
 }
 
-/** Runtime tensors of the same types and dims over fresh memory, zeros, laid out for speed. */
-export function likeOrt(ort: typeof Ort, wires: readonly WireTensor[]): Ort.Tensor[] {
-  const views = alignedViews(wires.map((w) => w.buffer.byteLength));
-  return wires.map((wire, i) => over(ort, wire, views[i]));
+/** Runtime tensors over fresh memory, zeros, laid out for speed. */
+export function zeros(ort: typeof Ort, specs: readonly TensorSpec[]): Ort.Tensor[] {
+  const views = alignedViews(specs.map(({ dataType, dims }) => byteSize(dataType, sizeOf(dims))));
+  return specs.map((spec, i) => over(ort, spec, views[i]));
 }
 
-function over(ort: typeof Ort, { dataType, dims }: WireTensor, bytes: Uint8Array): Ort.Tensor {
+function over(ort: typeof Ort, { dataType, dims }: TensorSpec, bytes: Uint8Array): Ort.Tensor {
   const type = ORT_TYPES[dataType];
   if (type === null) throw new Error(`the runtime takes no ${dataType} tensors as inputs`);
   const data = typedView(dataType, bytes);

@@ -5,6 +5,7 @@ import {
   Graph,
   Model,
   type Node,
+  sizeOf,
   type Tensor,
   Value,
 } from '../../onnx/index.js';
@@ -30,14 +31,34 @@ export async function foldConstants(
 ): Promise<{ readonly modified: boolean; readonly folded: number }> {
   const { graph } = model;
   const { modified } = constantsToInitializers(graph);
+  const views = foldViews(graph, keep);
   const nodes = constantNodes(graph, keep);
   const wanted = frontier(nodes);
-  if (wanted.length === 0) return { modified, folded: 0 };
+  if (wanted.length === 0) return { modified: modified || views > 0, folded: views };
   const runtime = typeof engine === 'function' ? await engine() : engine;
   const results = await compute(model, nodes, wanted, runtime);
   for (const [value, tensor] of results) replaceByConstant(graph, value, tensor);
   eliminateDeadNodes(graph);
-  return { modified: true, folded: results.size };
+  return { modified: true, folded: views + results.size };
+}
+
+/** Operators whose result has the elements of their first input in the same order. */
+const VIEWS = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
+/** Other dims for the same elements need no run and no copy: weights may be large. */
+function foldViews(graph: Graph, keep: FoldOptions['keep']): number {
+  let folded = 0;
+  for (const node of graph.nodes) {
+    if (node.domain !== '' || !VIEWS.has(node.opType) || keep?.(node)) continue;
+    const [output] = node.outputs;
+    const tensor = node.inputs[0]?.constant;
+    const dims = output?.shape;
+    if (!tensor || !dims || sizeOf(dims) !== tensor.size || output.consumers.length === 0) continue;
+    replaceByConstant(graph, output, tensor.with({ name: '', dims }));
+    folded++;
+  }
+  if (folded > 0) eliminateDeadNodes(graph);
+  return folded;
 }
 
 /** Nodes all of whose inputs are constants, or made by such nodes; in topological order. */

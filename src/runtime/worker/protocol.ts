@@ -14,6 +14,8 @@ export interface WireTensor {
   readonly buffer: ArrayBuffer;
 }
 
+export type TensorSpec = Pick<WireTensor, 'dataType' | 'dims'>;
+
 export type NamedTensors = readonly (readonly [name: string, tensor: WireTensor])[];
 
 /** The model: its bytes, or the path of a file for models too large for one buffer. */
@@ -38,12 +40,12 @@ export interface Calls {
     ask: { readonly session: number; readonly source: ModelSource; readonly options: OpenOptions };
     answer: SessionNames;
   };
-  /** Makes an open session a step session: `initial` becomes its state. */
+  /** Makes an open session a step session; its state is zeros until it is written. */
   state: {
     ask: {
       readonly session: number;
       readonly bindings: readonly StateBinding[];
-      readonly initial: NamedTensors;
+      readonly specs: readonly (readonly [name: string, spec: TensorSpec])[];
       readonly fetch: readonly string[];
     };
     answer: null;

@@ -1,12 +1,14 @@
 import { InputError } from '../../base/errors.js';
-import type { Tensor } from '../../onnx/index.js';
+import { byteSize, type Tensor } from '../../onnx/index.js';
 import type { FeedOptions, StepSession, StepSessionInit } from '../engine.js';
 import type { WorkerClient } from './client.js';
+import type { TensorSpec } from './protocol.js';
 import { describeFailure } from './session.js';
 import { checkFeeds, checkOutputs, checkTensors, describeTensor, type Signature } from './signature.js';
 import { buffersOf, fromWireAll, toWireAll } from './wire.js';
 
-type Spec = Pick<Tensor, 'dataType' | 'dims'>;
+/** First values go to the worker in parts of about this many bytes: all at once they would be there twice. */
+const PART = 2 ** 24;
 
 /** The main thread's end of a step graph; the state lives in the worker (see `sessions.ts`). */
 export class WorkerStepSession implements StepSession {
@@ -14,13 +16,13 @@ export class WorkerStepSession implements StepSession {
   readonly #number: number;
   readonly #signature: Signature;
   /** By input name; type and dims of a state never change. */
-  readonly #specs: ReadonlyMap<string, Spec>;
+  readonly #specs: ReadonlyMap<string, TensorSpec>;
 
   private constructor(
     client: WorkerClient,
     number: number,
     signature: Signature,
-    specs: ReadonlyMap<string, Spec>,
+    specs: ReadonlyMap<string, TensorSpec>,
   ) {
     this.#client = client;
     this.#number = number;
@@ -34,15 +36,19 @@ export class WorkerStepSession implements StepSession {
     signature: Signature,
     init: StepSessionInit,
   ): Promise<WorkerStepSession> {
-    const wire = toWireAll(init.initial);
     // Callers pass more than the names; a message would copy all of it.
     const bindings = init.state.map(({ input, output }) => ({ input, output }));
-    const ask = { session: number, bindings, initial: wire, fetch: [...new Set(init.fetch)] };
-    await client.call('state', ask, buffersOf(wire));
     const specs = new Map(
-      Array.from(init.initial, ([name, { dataType, dims }]) => [name, { dataType, dims }] as const),
+      Array.from(
+        init.initial,
+        ([name, { dataType, dims }]) => [name, { dataType, dims: [...dims] }] as const,
+      ),
     );
-    return new WorkerStepSession(client, number, signature, specs);
+    const ask = { session: number, bindings, specs: [...specs], fetch: [...new Set(init.fetch)] };
+    await client.call('state', ask);
+    const session = new WorkerStepSession(client, number, signature, specs);
+    await session.#fill(init.initial);
+    return session;
   }
 
   async step(feeds: ReadonlyMap<string, Tensor>, options: FeedOptions = {}): Promise<Map<string, Tensor>> {
@@ -72,6 +78,25 @@ export class WorkerStepSession implements StepSession {
           found: describeTensor(tensor),
         });
     }
+    await this.#write(state);
+  }
+
+  /** Nobody else has the session yet: nothing can come between two parts. */
+  async #fill(initial: ReadonlyMap<string, Tensor>): Promise<void> {
+    let part = new Map<string, Tensor>();
+    let bytes = 0;
+    for (const [name, tensor] of initial) {
+      part.set(name, tensor);
+      bytes += byteSize(tensor.dataType, tensor.size);
+      if (bytes < PART) continue;
+      await this.#write(part);
+      part = new Map();
+      bytes = 0;
+    }
+    await this.#write(part);
+  }
+
+  async #write(state: ReadonlyMap<string, Tensor>): Promise<void> {
     const wire = toWireAll(state);
     await this.#client.call('writeState', { session: this.#number, state: wire }, buffersOf(wire));
   }

@@ -3,8 +3,9 @@ import { Tensor } from '../../onnx/ir/tensor.js';
 import type { NamedTensors, WireTensor } from './protocol.js';
 
 /**
- * A tensor ready to be transferred. Its elements are copied once, unless `give` says that the caller needs them no
- * longer and they fill a buffer of their own. (A buffer shared between threads is always copied: the runtime refuses it.)
+ * A tensor ready to be transferred. Its elements are copied once, unless they were computed for this very reading, or
+ * `give` says that the caller needs them no longer, and they fill a buffer of their own. (A buffer shared between threads
+ * is always copied: the runtime refuses it.)
  */
 export function toWire(name: string, tensor: Tensor, give = false): WireTensor {
   if (tensor.dataType === 'string')
@@ -12,13 +13,15 @@ export function toWire(name: string, tensor: Tensor, give = false): WireTensor {
       problem: `tensor '${name}' holds strings`,
       expected: 'numbers; no operator of a convolutional network takes strings',
     });
+  const { storage } = tensor;
+  const own = give || (storage.kind === 'made' && storage.fresh);
   const bytes = tensor.bytes();
   const { buffer } = bytes;
   const whole = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
   return {
     dataType: tensor.dataType,
     dims: [...tensor.dims],
-    buffer: give && whole ? buffer : copyOf(bytes),
+    buffer: own && whole ? buffer : copyOf(bytes),
   };
 }
 

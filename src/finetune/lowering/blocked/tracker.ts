@@ -180,7 +180,7 @@ export class Tracker {
     if (constant instanceof Float32Array)
       return this.derived(v, key, () =>
         this.n.b.constant(
-          Tensor.float32(packedDims(layout), packKernel(layout, constant)),
+          Tensor.derivedFloat32(packedDims(layout), () => packKernel(layout, constant)),
           `${v.name}/packed`,
         ),
       );
