@@ -2,6 +2,7 @@
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './densenet.js';
+export * from './efficientnet.js';
 export * from './entry.js';
 export * from './metadata.js';
 export * from './mobilenetv2.js';

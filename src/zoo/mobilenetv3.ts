@@ -17,6 +17,7 @@ import type { Model, Value } from '../onnx/index.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { makeDivisible } from './mobilenetv2.js';
 import { type ConvInit, Network } from './network.js';
+import { squeezeExcite } from './squeeze-excite.js';
 
 /** One row of the tables: kernel, expanded and output channels, squeeze-and-excite, activation, stride. */
 export interface MobileNetV3Block {
@@ -177,19 +178,16 @@ function invertedResidual(
   if (expanded !== channels)
     y = convBn(net, next(), y, { in: channels, out: expanded, kernel: 1 }, activation);
   y = convBn(net, next(), y, { in: expanded, out: expanded, kernel, stride, groups: expanded }, activation);
-  if (block.se) y = squeezeExcite(net, next(), y, expanded);
+  if (block.se)
+    y = squeezeExcite(net, next(), y, {
+      channels: expanded,
+      squeezed: makeDivisible(Math.floor(expanded / 4)),
+      activation: (n, p, v) => n.relu(p, v),
+      gate: (n, p, v) => n.hardSigmoid(p, v),
+      init: HE,
+    });
   y = convBn(net, next(), y, { in: expanded, out, kernel: 1 });
   return stride === 1 && channels === out ? net.add(`${path}.add`, x, y) : y;
-}
-
-/** x scaled per channel by hardSigmoid(fc2(relu(fc1(mean of x)))) (Hu et al., 2017, arXiv:1709.01507). */
-function squeezeExcite(net: Network, path: string, x: Value, channels: number): Value {
-  const squeezed = makeDivisible(Math.floor(channels / 4));
-  const dense = { kernel: 1, bias: true, init: HE } as const;
-  let s = net.averagePool(`${path}.avgpool`, x);
-  s = net.relu(`${path}.activation`, net.conv(`${path}.fc1`, s, { ...dense, in: channels, out: squeezed }));
-  s = net.conv(`${path}.fc2`, s, { ...dense, in: squeezed, out: channels });
-  return net.mul(`${path}.mul`, x, net.hardSigmoid(`${path}.scale_activation`, s));
 }
 
 const PAPER = { title: 'Searching for MobileNetV3', year: 2019, arxiv: '1905.02244' } as const;

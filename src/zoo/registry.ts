@@ -3,6 +3,7 @@ import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
 import { DENSENETS } from './densenet.js';
+import { EFFICIENTNETS } from './efficientnet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
@@ -24,6 +25,7 @@ export const ZOO: readonly ZooEntry[] = [
   ...DENSENETS,
   ...SQUEEZENETS,
   ...SHUFFLENETV2S,
+  ...EFFICIENTNETS,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */
