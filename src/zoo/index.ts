@@ -1,9 +1,11 @@
 /** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
+export * from './convnext.js';
 export * from './densenet.js';
 export * from './efficientnet.js';
 export * from './entry.js';
+export * from './fasternet.js';
 export * from './metadata.js';
 export * from './mobilenetv2.js';
 export * from './mobilenetv3.js';

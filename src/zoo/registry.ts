@@ -2,9 +2,11 @@ import { InputError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
+import { CONVNEXTS } from './convnext.js';
 import { DENSENETS } from './densenet.js';
 import { EFFICIENTNETS } from './efficientnet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
+import { FASTERNETS } from './fasternet.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
 import { plainName } from './names.js';
@@ -26,6 +28,8 @@ export const ZOO: readonly ZooEntry[] = [
   ...SQUEEZENETS,
   ...SHUFFLENETV2S,
   ...EFFICIENTNETS,
+  ...CONVNEXTS,
+  ...FASTERNETS,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */
