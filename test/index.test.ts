@@ -58,6 +58,7 @@ test('the public names, so that none appears or goes unnoticed', () => {
       "train",
       "verify",
       "verifyModel",
+      "weightSources",
     ]
   `);
 });
