@@ -46,10 +46,11 @@ export interface Published {
 }
 
 /**
- * What published parameters include. Mult-adds are those of convolutions and fully connected layers in either case.
- * `all`: weights, biases, BatchNormalization scale and bias. `without-bn`: weights and biases only.
+ * What published figures include. Mult-adds are those of convolutions and fully connected layers, with `convolutions` of
+ * the former alone. Parameters are weights, biases, BatchNormalization scale and bias, with `without-bn` weights and biases
+ * only.
  */
-export type CountingRule = 'all' | 'without-bn';
+export type CountingRule = 'all' | 'without-bn' | 'convolutions';
 
 /** A network the zoo can build. */
 export interface ZooEntry {

@@ -7,11 +7,15 @@ import { DENSENETS } from './densenet.js';
 import { EFFICIENTNETS } from './efficientnet.js';
 import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { FASTERNETS } from './fasternet.js';
+import { HBONET } from './hbonet.js';
+import { MOBILENETV1 } from './mobilenetv1.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
+import { MOBILENEXT } from './mobilenext.js';
 import { plainName } from './names.js';
 import { PLAIN_NETS } from './plain-resnet.js';
 import { RESNETS } from './resnet.js';
+import { SHUFFLENETV1S } from './shufflenetv1.js';
 import { SHUFFLENETV2S } from './shufflenetv2.js';
 import { SQUEEZENETS } from './squeezenet.js';
 import { STUDY_RESNETS } from './study-resnet.js';
@@ -30,6 +34,10 @@ export const ZOO: readonly ZooEntry[] = [
   ...EFFICIENTNETS,
   ...CONVNEXTS,
   ...FASTERNETS,
+  ...SHUFFLENETV1S,
+  MOBILENETV1,
+  MOBILENEXT,
+  HBONET,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */
