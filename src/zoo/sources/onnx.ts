@@ -41,7 +41,6 @@ const ROWS: readonly Row[] = [
   ['resnet50', 'resnet', 'resnet50-v1-12', '3f03fdef724b22947eed826f1eef1dc5c34151bb4c37d634f1db89dfa2dd1526', 102576593, 74.97, IMAGENET],
   ['resnet101', 'resnet', 'resnet101-v1-7', '760702f6ec0138f71ebac66f4e95d1c72dc9267a8544f4d4667a53075fd0497c', 178914043, 76.48, IMAGENET],
   ['resnet152', 'resnet', 'resnet152-v1-7', 'b0ec92437bf8c9d0739bf9bafdea9638e13f9e3c1e2fb766ad546cc182fd3f6d', 241816206, 77.11, IMAGENET],
-  ['shufflenetv1', 'shufflenet', 'shufflenet-9', '3642c54024f09d35236f325df9822e772596c394cd90fd8e98ca1d2eba309e6f', 5723770, undefined, undefined],
   ['shufflenetv2x10', 'shufflenet', 'shufflenet-v2-10', '8b85e969a0a5518b554c99548379d1ba54d973733a6a12012138d91852308584', 9218554, 69.36, IMAGENET],
   ['squeezenet10', 'squeezenet', 'squeezenet1.0-12', 'dec81a8684617770b3cf13fadc1d92565d1d453d23935fc6388b792d99c992bd', 4952956, 56.85, IMAGENET],
   ['squeezenet11', 'squeezenet', 'squeezenet1.1-7', '1eeff551a67ae8d565ca33b572fc4b66e3ef357b0eb2863bb9ff47a918cc4088', 4956208, 56.34, IMAGENET],

@@ -22,13 +22,16 @@ export type TimmRow = readonly [
   licence: string,
 ];
 
+/** Ports of TensorFlow's weights: the same network, with TensorFlow's padding and ε. */
+const FROM_TENSORFLOW = /^tf_/;
+
 /** timm's names end with the width in hundredths. */
 const WIDTHS = /^(mobilenetv[12]|mobilenetv3_(?:large|small))_(\d{3})$/;
 
 export const TIMM: readonly WeightSource[] = TIMM_ROWS.map(
   ([name, parametersM, top1, size, cropShare, interpolation, normalization, licence]): WeightSource => ({
     source: 'timm',
-    ...architecture(name.split('.')[0]),
+    ...architecture(name.split('.')[0].replace(FROM_TENSORFLOW, '')),
     tag: name,
     urls: [`https://huggingface.co/timm/${name}/resolve/main/model.safetensors`],
     file: `${name}.safetensors`,

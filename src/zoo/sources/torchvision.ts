@@ -19,12 +19,18 @@ export type TorchvisionRow = readonly [
   interpolation: Preprocess['interpolation'],
 ];
 
+/** Networks that the zoo also has as their papers describe them. */
+const VARIANTS: Readonly<Record<string, string>> = {
+  alexnet: 'alexnettorchvision',
+  googlenet: 'googlenettorchvision',
+};
+
 const HOST = 'https://download.pytorch.org/models/';
 
 export const TORCHVISION: readonly WeightSource[] = TORCHVISION_ROWS.map(
   ([architecture, tag, file, parameters, top1, size, resize, interpolation]): WeightSource => ({
     source: 'torchvision',
-    network: plainName(architecture),
+    network: VARIANTS[architecture] ?? plainName(architecture),
     tag,
     options: {},
     urls: [HOST + file],
