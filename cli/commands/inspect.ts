@@ -58,6 +58,12 @@ const layerFlags = {
     default: [],
     group: GROUPS.model,
   },
+  html: {
+    kind: text('FILE', 'a file name'),
+    describe: 'Also write a picture of the graph: one HTML page that needs no network',
+    maybe: true,
+    group: GROUPS.output,
+  },
 } as const;
 
 const flags = {
@@ -107,6 +113,7 @@ export const inspect = command({
     ['inspect resnet50 --batch 10 --image 320', 'a network of the zoo, for ten images of 320×320'],
     ["inspect resnet34 --layers 'layer1.*' --batch 10", 'one stage, with the totals that torchinfo prints'],
     ['inspect net.onnx --csv > layers.csv', 'for a spreadsheet'],
+    ['inspect net.onnx --html net.html', 'a picture of the graph, to open in a browser'],
     ['inspect resnet50 --train-step --batch 16', 'what train will run, and what it needs of memory'],
     ['inspect training.onnx --train-step -o step.onnx', 'the graph of a refocusing step, for Netron'],
   ],
@@ -121,16 +128,21 @@ export const inspect = command({
 });
 
 async function inspectLayers(args: Args, context: Context): Promise<Outcome> {
-  const { model: name, batch = 1, format, image, layers } = args;
+  const { model: name, batch = 1, format, image, layers, html } = args;
   refuseStray(args, stepFlags, 'is for the training step', 'add --train-step');
   const { inspectHeader, inspectJson, inspectTable } = await import('../../src/report/inspect.js');
   const { inspected } = await import('../inspected.js');
   const { model, inputShapes } = await inspected(name, context, { batch, ...(image && { image }) });
   const counted = await counts(model, { batch, ...(inputShapes && { inputShapes }) }, layers);
+  if (html !== undefined) {
+    const { writePicture } = await import('../../src/report/picture.js');
+    await writePicture(html, name, model, counted);
+  }
   const table = inspectTable(counted, format, context.columns);
+  const written = html === undefined ? '' : `\n\n${html}: a picture of the graph`;
   return {
-    json: inspectJson(model, counted),
-    text: format === 'text' ? `${name}: ${inspectHeader(model)}\n\n${table}` : table,
+    json: { ...inspectJson(model, counted), ...(html !== undefined && { html }) },
+    text: format === 'text' ? `${name}: ${inspectHeader(model)}\n\n${table}${written}` : table,
   };
 }
 

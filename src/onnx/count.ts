@@ -24,6 +24,7 @@ import type { Dim } from './ir/types.js';
 import type { Value } from './ir/value.js';
 
 export type { MemoryCount } from './count/memory.js';
+export { nameOf as layerName } from './count/paths.js';
 export type { Role } from './count/roles.js';
 export type { TorchinfoCount } from './count/torchinfo.js';
 export { UNUSED_PARAMETERS_KEY } from './count/unused.js';

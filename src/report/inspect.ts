@@ -79,7 +79,7 @@ function tableOf(counted: ModelCount, { number, none, reads }: Cells): Table {
 export function inspectTable(counted: ModelCount, format: TableFormat = 'text', width?: number): string {
   if (format === 'csv') return renderTable(layerData(counted), format);
   const table = renderTable(layerTable(counted), format, width);
-  const below = [totals(counted).join('\n'), torchinfoText(counted)];
+  const below = [totalsText(counted), torchinfoText(counted)];
   return [table, ...below.map((text) => (format === 'markdown' ? `\`\`\`text\n${text}\n\`\`\`` : text))].join(
     '\n\n',
   );
@@ -111,7 +111,8 @@ function describeModel(model: Model): Omit<InspectJson, keyof ModelCount> {
   };
 }
 
-function totals(counted: ModelCount): string[] {
+/** Parameters, mult-adds, connections, memory, and what was not counted. */
+export function totalsText(counted: ModelCount): string {
   const { frozen, buffers, unusedParameters, memory, uncounted } = counted;
   const images = imagesText(counted);
   const beside = [
@@ -136,7 +137,7 @@ function totals(counted: ModelCount): string[] {
     const more = uncounted.length > 5 ? ` and ${uncounted.length - 5} more` : '';
     lines.push(`not in the mult-adds (unknown shape or no rule): ${names}${more}`);
   }
-  return lines;
+  return lines.join('\n');
 }
 
 /** What torchinfo says of a total, and how much it is: its own words, so that they can be compared. */
