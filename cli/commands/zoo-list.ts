@@ -1,55 +1,42 @@
-import type { Paper } from '../../src/zoo/index.js';
+import { UsageError } from '../../src/base/errors.js';
 import { command } from '../command.js';
+import { texts } from '../flags.js';
+import { GROUPS } from '../groups.js';
 
 export const zooList = command({
   name: 'zoo list',
-  describe: 'List the networks that the zoo builds',
+  describe: 'List the networks that the zoo builds: counts, known top-1, where weights are',
   positionals: [],
-  flags: {},
-  examples: [['zoo list', 'names, sizes, papers, and which come trained']],
-  run: async () => {
-    const { builtinCheckpoint, ZOO } = await import('../../src/zoo/index.js');
-    const { renderTable } = await import('../../src/report/table.js');
-    const { NONE } = await import('../../src/report/format.js');
-    const networks = ZOO.map((entry) => {
-      const published =
-        entry.published.find((p) => Object.keys(p.options).length === 0) ?? entry.published[0];
-      return {
-        name: entry.name,
-        family: entry.family,
-        defaults: entry.defaults,
-        options: entry.accepts,
-        publishedParametersM: published?.parametersM ?? null,
-        publishedMultAddsM: published?.multAddsM ?? null,
-        paper: entry.paper,
-        trainedOn: builtinCheckpoint(entry.name)?.dataset ?? null,
-      };
-    });
-    const table = renderTable({
-      columns: [
-        { title: 'name' },
-        { title: 'input', align: 'right' },
-        { title: 'classes', align: 'right' },
-        { title: 'params M', align: 'right' },
-        { title: 'mult-adds M', align: 'right' },
-        { title: 'comes trained on' },
-        { title: 'paper' },
-      ],
-      rows: networks.map((n) => [
-        n.name,
-        `${n.defaults.size}²`,
-        String(n.defaults.classes),
-        n.publishedParametersM === null ? NONE : String(n.publishedParametersM),
-        n.publishedMultAddsM === null ? NONE : String(n.publishedMultAddsM),
-        n.trainedOn ?? NONE,
-        paperText(n.paper),
-      ]),
-    });
-    return { json: { networks }, text: table };
+  flags: {
+    match: {
+      kind: texts('GLOB', 'a pattern'),
+      describe: 'Only networks whose name or family is so, or contains it; may be given several times',
+      default: [],
+      group: GROUPS.model,
+    },
+  },
+  examples: [
+    ['zoo list', 'names, sizes, papers, and which come trained'],
+    ['zoo list --match resnet', 'one family'],
+    ["zoo list --match 'vgg1?' --json", 'exact counts, published figures and every source of weights'],
+  ],
+  run: async ({ match }, { columns }) => {
+    const { builtinCheckpoint, weightSources, ZOO, zooCounts } = await import('../../src/zoo/index.js');
+    const { globMatcher } = await import('../../src/reparam/index.js');
+    const { networkJson, zooListText } = await import('../../src/report/zoo-list.js');
+    const wanted = globMatcher(match.flatMap((m) => [m.toLowerCase(), `*${m.toLowerCase()}*`]));
+    const entries = ZOO.filter((e) => match.length === 0 || wanted(e.name) || wanted(e.family.toLowerCase()));
+    if (entries.length === 0)
+      throw new UsageError({
+        problem: `no network or family is called ${match.join(' or ')}`,
+        expected: `a part of a name, or a family: ${[...new Set(ZOO.map((e) => e.family))].join(', ')}`,
+      });
+    const networks = Array.from(zooCounts(entries), ([entry, counts]) => ({
+      entry,
+      counts,
+      weights: weightSources(entry.name),
+      trainedOn: builtinCheckpoint(entry.name)?.dataset,
+    }));
+    return { json: { networks: networks.map(networkJson) }, text: zooListText(networks, columns) };
   },
 });
-
-function paperText({ arxiv, venue, title, year }: Paper): string {
-  const place = arxiv === undefined ? (venue ?? title) : `arXiv:${arxiv}`;
-  return `${place} (${year})`;
-}

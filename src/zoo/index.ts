@@ -2,6 +2,7 @@
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './convnext.js';
+export * from './counts.js';
 export * from './densenet.js';
 export * from './efficientnet.js';
 export * from './entry.js';

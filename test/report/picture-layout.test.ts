@@ -38,8 +38,8 @@ describe('drawGraph', () => {
     const graph = boxes([], [0], [1], [2, 0], [3], [4, 3]);
     const { places, paths } = drawGraph(graph);
     expect(new Set(places.map((p) => p.x)).size).toBe(1);
-    // Two readers, so two branches, of which one bends into a lane and out of it.
-    expect(paths[0].match(/M/g)).toHaveLength(3);
+    // To the next box; into the lane, on, and out of it.
+    expect(paths[0].match(/M/g)).toHaveLength(4);
     expect(paths[0].match(/C/g)).toHaveLength(2);
     expectSound(graph);
   });
@@ -67,8 +67,13 @@ describe('drawGraph', () => {
 
 test('spread: least movement that keeps the distances', () => {
   const row = [0, 1, 10].map((x) => ({ x }));
-  spread(row, () => 3);
+  const one = (): number => 1;
+  spread(row, () => 3, one);
   expect(row.map((r) => r.x)).toEqual([-1, 2, 10]);
-  spread(row, () => 3);
+  spread(row, () => 3, one);
   expect(row.map((r) => r.x)).toEqual([-1, 2, 10]);
+  // Of two in one place the heavier moves less.
+  const pair = [0, 0].map((x, i) => ({ x, weight: i === 0 ? 3 : 1 }));
+  spread(pair, () => 4, (item) => item.weight);
+  expect(pair.map((r) => r.x)).toEqual([-1, 3]);
 });

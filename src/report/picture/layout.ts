@@ -78,7 +78,7 @@ function orderRanks(ranks: Slot[][], down: boolean): void {
 }
 
 function placeRanks(ranks: readonly (readonly Slot[])[]): void {
-  for (const rank of ranks) spread(rank, distance);
+  for (const rank of ranks) spread(rank, distance, weightOf);
   for (let sweep = 0; sweep < POSITION_SWEEPS; sweep++) {
     const down = sweep % 2 === 0;
     for (const rank of down ? ranks : ranks.toReversed()) {
@@ -86,13 +86,18 @@ function placeRanks(ranks: readonly (readonly Slot[])[]): void {
         const near = closest(slot, down ? slot.above : slot.below);
         if (near.length > 0) slot.x = near.reduce((sum, n) => sum + n.x, 0) / near.length;
       }
-      spread(rank, distance);
+      spread(rank, distance, weightOf);
     }
   }
 }
 
 function distance(a: Slot, b: Slot): number {
   return (widthOf(a) + widthOf(b)) / 2 + GAP.across;
+}
+
+/** A lane makes way for a box, so that the main path stays straight. */
+function weightOf(slot: Slot): number {
+  return slot.isLane ? 1 : 1e6;
 }
 
 /** A lane goes straight on, and a node stands in line with nodes before it stands in line with lanes. */
