@@ -1,4 +1,4 @@
-import { type ZooCount, type ZooEntry, type Paper, type Published, type WeightSource } from '../zoo/index.js';
+import type { Paper, Published, WeightSource, ZooCount, ZooEntry } from '../zoo/index.js';
 import { count, NONE, short } from './format.js';
 import { renderTable, type Table } from './table.js';
 
@@ -81,7 +81,9 @@ function differing(counts: ZooCount, published: Published | undefined): string {
   const { parametersM, multAddsM, multAddsRoundedToM } = published ?? {};
   const parameters = counts.parameters + counts.unusedParameters;
   return [
-    ...(parametersM === undefined || printsAs(parameters / 1e6, parametersM) ? [] : [`${parametersM} M parameters`]),
+    ...(parametersM === undefined || printsAs(parameters / 1e6, parametersM)
+      ? []
+      : [`${parametersM} M parameters`]),
     ...(multAddsM === undefined || printsAs(counts.multAdds / 1e6, multAddsM, multAddsRoundedToM)
       ? []
       : [`${multAddsM} M mult-adds`]),

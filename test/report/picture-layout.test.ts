@@ -74,6 +74,10 @@ test('spread: least movement that keeps the distances', () => {
   expect(row.map((r) => r.x)).toEqual([-1, 2, 10]);
   // Of two in one place the heavier moves less.
   const pair = [0, 0].map((x, i) => ({ x, weight: i === 0 ? 3 : 1 }));
-  spread(pair, () => 4, (item) => item.weight);
+  spread(
+    pair,
+    () => 4,
+    (item) => item.weight,
+  );
   expect(pair.map((r) => r.x)).toEqual([-1, 3]);
 });

@@ -27,7 +27,9 @@ test('a network is counted where no count is written down, and a damaged file is
 test('exact counts, published figures that differ, top-1 with its source, and where weights are', () => {
   const resnet = listed(findEntry('resnet50'), folder.replace(/$/, '-none'));
   const text = zooListText([resnet]);
-  expect(text).toMatch(/^resnet50 +224² +1000 +25,557,032 +4\.09 G +[\d.]+ % \(torchvision[^)]*\) +torchvision, timm/m);
+  expect(text).toMatch(
+    /^resnet50 +224² +1000 +25,557,032 +4\.09 G +[\d.]+ % \(torchvision[^)]*\) +torchvision, timm/m,
+  );
   expect(networkJson(resnet)).toMatchObject({
     name: 'resnet50',
     parameters: 25_557_032,
