@@ -161,8 +161,8 @@ function convBn(
  * M mult-adds at 0.5 (103.3), 1.8 M and 80 M at 0.35 (1.91 and 75.1).
  */
 const PUBLISHED: readonly (Pick<Published, 'parametersM' | 'multAddsM'> & { readonly width: number })[] = [
-  { width: 1.4, parametersM: 6.1, multAddsM: 590 },
   { width: 1, parametersM: 3.5 },
+  { width: 1.4, parametersM: 6.1, multAddsM: 590 },
   { width: 0.75, multAddsM: 210 },
   { width: 0.5, parametersM: 2.1 },
 ];
