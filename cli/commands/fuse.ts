@@ -35,10 +35,12 @@ export const fuse = command({
   },
   examples: [
     ['fuse training.onnx -o fused.onnx', 'checked against training.onnx, then written'],
+    ['fuse repvgg.onnx -o deploy.onnx', 'its three branches become one 3×3 convolution per block'],
     ['fuse net.onnx -o folded.onnx --fold-batchnorm', 'any model: fold its BatchNormalization'],
   ],
   notes: [
     'Exit code 1: the fused model is not equivalent; nothing is written.',
+    'Parallel branches between one value and one sum (RepVGG, MobileOne, ACNet) become one convolution, their BatchNormalization included.',
     'A model with nothing to fold is written as it is, without that check.',
   ],
   run: async ({ model: file, out, foldBatchnorm, verify: check, tolerance }, context) => {
@@ -50,9 +52,9 @@ export const fuse = command({
     // A model with nothing to fold is written as it was read.
     const verified = check && fused.modified ? await checked(file, model, fused.model, tolerance) : null;
     await saveModel(fused.model, out);
-    const { modified, weights, batchNorms, kept } = fused;
+    const { modified, weights, batchNorms, branches, kept } = fused;
     return {
-      json: { file: out, modified, weights, batchNorms, kept, verify: verified },
+      json: { file: out, modified, weights, batchNorms, branches, kept, verify: verified },
       text: fuseText(out, fused, verified),
     };
   },

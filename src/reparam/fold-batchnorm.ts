@@ -8,10 +8,11 @@
  * of row i is i / (I/g). Gemm B: [K, N] axis 1, with transB [N, K] axis 0; y = α·A·B + β·C.
  */
 import { ModelError } from '../base/errors.js';
-import { type Graph, type Model, type Node, sizeOf, type Tensor, type Value } from '../onnx/index.js';
+import { type Model, type Node, sizeOf, type Tensor } from '../onnx/index.js';
 import { batchNormAttributes } from '../onnx/ops/index.js';
 import { type Affine, batchNormAffine } from './algebra/batchnorm.js';
-import { constantOf, isOverridable, removeDead, setConstant } from './constants.js';
+import { constantOf, isOverridable } from './constants.js';
+import { absorb, addConstant, dropParameter, replaceConstant } from './edits.js';
 import type { Unrounded } from './fold-weights.js';
 import { where } from './form.js';
 import { type FloatType, fromFloat64, isFloatType, toFloat64 } from './numbers.js';
@@ -108,8 +109,8 @@ function matchBatchNorm(
   return { node, producer, weight, kernel, type: weight.dataType, bias, affine, layout };
 }
 
-/** a and c per channel. @throws ModelError where they do not exist */
-function affineOf(model: Model, node: Node, epsilon: number): Affine | string {
+/** a and c per channel, or why they are not known. @throws ModelError where they do not exist */
+export function affineOf(model: Model, node: Node, epsilon: number): Affine | string {
   const parameters: Float64Array[] = [];
   for (let i = 1; i <= 4; i++) {
     const value = node.input(i);
@@ -236,35 +237,6 @@ function fold(model: Model, match: Match, unrounded: Unrounded): FoldedBatchNorm
   input.wire = output.wire ?? input.wire;
   for (const p of parameters) if (p) dropParameter(graph, p);
   return { batchNorm: nameOf(node), into: nameOf(producer), addedBias: old === undefined };
-}
-
-/** What a file says of a node that goes stands with the one that stays: both documentations, metadata of other keys. */
-function absorb(stays: Node, goes: Node): void {
-  stays.docString = [...new Set([stays.docString, goes.docString])].filter((s) => s !== '').join('\n');
-  for (const [key, text] of goes.metadata) if (!stays.metadata.has(key)) stays.metadata.set(key, text);
-}
-
-/** Gives one node another constant. One that others read as well is copied, not overwritten. */
-function replaceConstant(model: Model, node: Node, index: number, tensor: Tensor): Value {
-  const value = node.input(index);
-  if (value.isOutput || value.uses.length > 1 || value.graph !== model.graph)
-    return addConstant(model, node, index, tensor, value.name);
-  if (value.isInput && constantOf(value)?.dims.join() !== tensor.dims.join()) value.type = undefined;
-  setConstant(value, tensor);
-  return value;
-}
-
-function addConstant(model: Model, node: Node, index: number, tensor: Tensor, name: string): Value {
-  const value = model.graph.addInitializer(model.graph.uniqueName(name), tensor);
-  if (model.irVersion < 4) model.graph.addInput(value);
-  node.setInput(index, value);
-  return value;
-}
-
-/** A parameter nothing reads any more goes, also where the file lists it among the inputs. */
-function dropParameter(graph: Graph, value: Value): void {
-  if (value.isDead && value.isInput && value.initializer) graph.removeInput(value);
-  removeDead(graph, [value]);
 }
 
 function nameOf(node: Node): string {

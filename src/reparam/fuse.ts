@@ -1,4 +1,5 @@
 import { cloneModel, type Model } from '../onnx/index.js';
+import { type CollapsedBranches, collapseBranches } from './collapse-branches.js';
 import { type FoldedBatchNorm, foldBatchNorms } from './fold-batchnorm.js';
 import { type FoldedWeight, foldWeights, type Unrounded } from './fold-weights.js';
 import { FORM_KEY, readForm, type TrainingForm } from './form.js';
@@ -21,6 +22,8 @@ export interface FuseResult {
   readonly modified: boolean;
   readonly weights: readonly FoldedWeight[];
   readonly batchNorms: readonly FoldedBatchNorm[];
+  /** Sums of parallel branches that are one convolution now. */
+  readonly branches: readonly CollapsedBranches[];
   /** What could have been folded and was not, and why. */
   readonly kept: readonly { readonly name: string; readonly reason: string }[];
 }
@@ -32,15 +35,16 @@ export interface FuseDetails extends FuseResult {
 }
 
 /**
- * Folds what training added: computed weights into constants, restored BatchNormalizations into their convolutions, all
- * in float64 with one rounding at the end. The result has the nodes, names, order, parameter count, operator sets and
- * metadata of the model that was expanded. Fusing again changes nothing.
+ * Folds what training added: computed weights into constants, restored BatchNormalizations into their convolutions, and
+ * parallel branches (RepVGG, MobileOne, ACNet) with their BatchNormalizations into one convolution, all in float64 with
+ * one rounding at the end. But for such branches, the result has the nodes, names, order, parameter count, operator sets
+ * and metadata of the model that was expanded. Fusing again changes nothing.
  * @throws MarkersLostError for a training form that cannot be read
  * @throws ModelError where a BatchNormalization to fold has no positive variance + epsilon
  */
 export function fuse(model: Model, options: FuseOptions = {}): FuseResult {
-  const { model: fused, modified, weights, batchNorms, kept } = fuseDetails(model, options);
-  return { model: fused, modified, weights, batchNorms, kept };
+  const { model: fused, modified, weights, batchNorms, branches, kept } = fuseDetails(model, options);
+  return { model: fused, modified, weights, batchNorms, branches, kept };
 }
 
 /** @internal */
@@ -53,19 +57,28 @@ export function fuseDetails(model: Model, options: FuseOptions = {}): FuseDetail
   const restored = restoredBatchNorms(copy);
   const back = foldBatchNorms(copy, { select: (n) => restored.has(n), overridable: true, unrounded });
   const cleared = clearRestored(copy, back);
+  const overridable = options.overridable === true;
+  const parallel = collapseBranches(copy, { overridable, unrounded });
   const own = foldBatchNorms(copy, {
     select: (n) => options.foldBatchNorm === true && !restored.has(n),
-    overridable: options.overridable === true,
+    overridable,
     unrounded,
   });
   const batchNorms = [...back.folded, ...own.folded];
   return {
     model: copy,
-    modified: marked || cleared || folding.weights.length > 0 || batchNorms.length > 0,
+    modified:
+      marked ||
+      cleared ||
+      folding.weights.length > 0 ||
+      batchNorms.length > 0 ||
+      parallel.collapsed.length > 0,
     weights: folding.weights,
     batchNorms,
+    branches: parallel.collapsed,
     kept: [
       ...folding.kept.map((k) => ({ name: k.weight, reason: k.reason })),
+      ...parallel.kept.map((k) => ({ name: k.sum, reason: k.reason })),
       ...[...back.kept, ...own.kept].map((k) => ({ name: k.batchNorm, reason: k.reason })),
     ],
     form,

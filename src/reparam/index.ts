@@ -13,6 +13,7 @@ export {
 } from './algebra/gram.js';
 export { mapGain } from './algebra/map-gain.js';
 export { type RefConvShape, refConvDelta, refConvShape, refConvTransform } from './algebra/refconv.js';
+export type { CollapsedBranches } from './collapse-branches.js';
 export { constantOf, setConstant } from './constants.js';
 export { type ExpandOptions, type ExpandResult, expand, type Refusal } from './expand.js';
 export type { FoldedBatchNorm } from './fold-batchnorm.js';

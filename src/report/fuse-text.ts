@@ -3,16 +3,19 @@ import { small } from './format.js';
 
 /** What fusing did, as text. */
 export function fuseText(file: string, fused: FuseResult, verified: VerifyReport | null): string {
-  const { modified, weights, batchNorms, kept } = fused;
+  const { modified, weights, batchNorms, branches, kept } = fused;
   const parts = [
     ...(weights.length > 0
       ? [`${weights.length} computed ${weights.length === 1 ? 'kernel' : 'kernels'}`]
       : []),
     ...(batchNorms.length > 0 ? [`${batchNorms.length} BatchNormalization`] : []),
+    ...(branches.length > 0
+      ? [`the branches of ${branches.length} ${branches.length === 1 ? 'convolution' : 'convolutions'}`]
+      : []),
   ];
   const what =
     parts.length > 0
-      ? `folded ${parts.join(' and ')}`
+      ? `folded ${parts.join(', ').replace(/, (?=[^,]*$)/, ' and ')}`
       : modified
         ? 'removed the markers'
         : 'nothing to fold; written as it is';

@@ -1,4 +1,6 @@
 /** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
+export type { BranchForm } from './branch-block.js';
+export type { Harmonious, Inverted } from './hbonet-blocks.js';
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './convnext.js';
@@ -8,15 +10,16 @@ export * from './efficientnet.js';
 export * from './entry.js';
 export * from './fasternet.js';
 export * from './hbonet.js';
-export type { Harmonious, Inverted } from './hbonet-blocks.js';
 export * from './metadata.js';
 export * from './mobilenetv1.js';
 export * from './mobilenetv2.js';
 export * from './mobilenetv3.js';
 export * from './mobilenext.js';
+export * from './mobileone.js';
 export * from './names.js';
 export * from './plain-resnet.js';
 export * from './registry.js';
+export * from './repvgg.js';
 export * from './resnet.js';
 export * from './shufflenetv1.js';
 export * from './shufflenetv2.js';

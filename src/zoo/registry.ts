@@ -12,8 +12,10 @@ import { MOBILENETV1 } from './mobilenetv1.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
 import { MOBILENEXT } from './mobilenext.js';
+import { MOBILEONES } from './mobileone.js';
 import { plainName } from './names.js';
 import { PLAIN_NETS } from './plain-resnet.js';
+import { REPVGGS } from './repvgg.js';
 import { RESNETS } from './resnet.js';
 import { SHUFFLENETV1S } from './shufflenetv1.js';
 import { SHUFFLENETV2S } from './shufflenetv2.js';
@@ -38,6 +40,8 @@ export const ZOO: readonly ZooEntry[] = [
   MOBILENETV1,
   MOBILENEXT,
   HBONET,
+  ...MOBILEONES,
+  ...REPVGGS,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */

@@ -54,6 +54,7 @@ describe('fuseText', () => {
     modified: true,
     weights: [{ weight: 'w', nodes: ['c'], from: 'refconv' }],
     batchNorms: [],
+    branches: [],
     kept: [{ name: 'bn', reason: 'its input is read twice' }],
   };
 
@@ -63,6 +64,14 @@ describe('fuseText', () => {
         '  kept: bn: its input is read twice',
     );
     expect(fuseText('f.onnx', fused, null)).toContain('; not verified');
+  });
+
+  test('several kinds of things', () => {
+    const branches = [{ into: 'c', removed: ['d', 'add'], branches: 2 }];
+    const batchNorms = [{ batchNorm: 'bn', into: 'e', addedBias: true }];
+    expect(fuseText('f.onnx', { ...fused, batchNorms, branches }, verified)).toContain(
+      'folded 1 computed kernel, 1 BatchNormalization and the branches of 1 convolution;',
+    );
   });
 
   test('nothing to fold', () => {
