@@ -83,6 +83,10 @@ describe.skipIf(chromiumPath === undefined)('in a browser', () => {
     const { page, complaints } = await open(model, 'resnet152');
     const boxes = await page.locator('.node').count();
     expect(boxes).toBe(countModel(model).layers.length + 2);
+    // No text runs over the edge of its box.
+    const over = `[...document.querySelectorAll('.node')].filter((n) => [...n.querySelectorAll('text')].some(
+      (t) => t.getBBox().x + t.getBBox().width > n.querySelector('rect').getBBox().width)).map((n) => n.ariaLabel)`;
+    expect(await page.evaluate<string[]>(over)).toEqual([]);
     await page.locator('.node').first().focus();
     // What a user does with the arrow key, as many times as there are boxes.
     const seen = new Set<string>();

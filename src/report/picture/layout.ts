@@ -24,7 +24,7 @@ export interface Drawing {
 }
 
 /** Pixels. */
-export const BOX = { width: 236, height: 56 } as const;
+export const BOX = { width: 264, height: 56 } as const;
 const LANE_WIDTH = 4;
 const GAP = { across: 22, down: 26, margin: 24 } as const;
 const ORDER_SWEEPS = 8;

@@ -66,7 +66,7 @@ ${svg(picture)}
 <input id="search" type="search" placeholder="search names and operators, Enter for the next" aria-label="search">
 <div id="found" role="status"></div>
 <div id="details" aria-live="polite"></div>
-<h2>totals</h2>
+<h2>totals, as torchinfo counts</h2>
 <dl>${torchinfoRows(counted)
     .map(([what, value]) => `<dt>${escapeHtml(what)}</dt><dd>${escapeHtml(value)}</dd>`)
     .join('')}</dl>
@@ -89,7 +89,7 @@ function svg({ nodes, drawing }: Picture): string {
     const { x, y } = places[i];
     const label = [node.op, node.name, ...node.lines].join(', ');
     const rows = [
-      `<text x="8" y="16"><tspan class="op">${escapeHtml(cut(node.op, 22))}</tspan> <tspan>${escapeHtml(cut(node.name, 36 - Math.min(22, node.op.length)))}</tspan></text>`,
+      `<text x="8" y="16"><tspan class="op">${escapeHtml(cut(node.op, 22))}</tspan> <tspan>${escapeHtml(cut(node.name, 37 - Math.min(22, node.op.length)))}</tspan></text>`,
       ...node.lines.map(
         (line, n) => `<text x="8" y="${33 + 15 * n}" class="small">${escapeHtml(cut(line, 42))}</text>`,
       ),
