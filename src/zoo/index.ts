@@ -1,6 +1,5 @@
 /** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
 export type { BranchForm } from './branch-block.js';
-export type { Harmonious, Inverted } from './hbonet-blocks.js';
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './convnext.js';
@@ -10,6 +9,7 @@ export * from './efficientnet.js';
 export * from './entry.js';
 export * from './fasternet.js';
 export * from './hbonet.js';
+export type { Harmonious, Inverted } from './hbonet-blocks.js';
 export * from './metadata.js';
 export * from './mobilenetv1.js';
 export * from './mobilenetv2.js';
