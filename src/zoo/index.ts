@@ -1,5 +1,6 @@
 /** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
 export type { BranchForm } from './branch-block.js';
+export * from './alexnet.js';
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './convnext.js';
@@ -26,3 +27,4 @@ export * from './shufflenetv2.js';
 export * from './sources/index.js';
 export * from './squeezenet.js';
 export * from './study-resnet.js';
+export * from './vgg.js';

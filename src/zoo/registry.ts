@@ -1,6 +1,7 @@
 import { InputError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
+import { ALEXNETS } from './alexnet.js';
 import { CIFAR_RESNETS } from './cifar-resnet.js';
 import { CONVNEXTS } from './convnext.js';
 import { DENSENETS } from './densenet.js';
@@ -21,6 +22,7 @@ import { SHUFFLENETV1S } from './shufflenetv1.js';
 import { SHUFFLENETV2S } from './shufflenetv2.js';
 import { SQUEEZENETS } from './squeezenet.js';
 import { STUDY_RESNETS } from './study-resnet.js';
+import { VGGS } from './vgg.js';
 
 /** Every network the zoo builds. A new family is one file that exports its entries, and its line here. */
 export const ZOO: readonly ZooEntry[] = [
@@ -42,6 +44,8 @@ export const ZOO: readonly ZooEntry[] = [
   HBONET,
   ...MOBILEONES,
   ...REPVGGS,
+  ...ALEXNETS,
+  ...VGGS,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */
