@@ -157,7 +157,8 @@ export const optimFlags = {
   },
   aux: {
     kind: weights,
-    describe: 'An output that only the training loss judges, and its weight in it',
+    describe:
+      'An output that only the training loss judges, and its weight in it [default: as the model says: metadata reparam.auxiliary]',
     default: OPTIM_DEFAULTS.aux,
     ...training,
   },

@@ -55,10 +55,16 @@ export const zooBuild = command({
       default: false,
       group,
     },
+    aux: {
+      kind: toggle,
+      describe: 'GoogLeNet: with the auxiliary classifiers, outputs aux1 and aux2',
+      default: false,
+      group,
+    },
     seed: { kind: integer(0), describe: 'Seed of the weights', default: 0, group },
   },
   examples: [['zoo build mobilenetv2 --width 0.5 -o net.onnx', 'half the channels, random weights']],
-  run: async ({ arch, out, width, size, classes, stem, shortcut, variant, zeroGamma, seed }) => {
+  run: async ({ arch, out, width, size, classes, stem, shortcut, variant, zeroGamma, aux, seed }) => {
     const { buildModel, findEntry } = await import('../../src/zoo/index.js');
     const { countModel, saveModel } = await import('../../src/onnx/index.js');
     const { count, short } = await import('../../src/report/format.js');
@@ -71,6 +77,7 @@ export const zooBuild = command({
       ...(shortcut !== undefined && { shortcut }),
       ...(variant !== undefined && { variant }),
       ...(zeroGamma && { zeroGamma }),
+      ...(aux && { aux }),
     });
     await saveModel(model, out);
     const { parameters, multAdds } = countModel(model);

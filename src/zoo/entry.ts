@@ -1,3 +1,4 @@
+import type { AuxiliaryOutput } from '../base/auxiliary.js';
 import { UsageError } from '../base/errors.js';
 import type { Model } from '../onnx/index.js';
 
@@ -21,6 +22,8 @@ export interface ZooOptions {
   readonly variant?: 'v1' | 'v1.5';
   /** The last BatchNormalization scale of each residual block starts at 0 instead of 1. */
   readonly zeroGamma?: boolean;
+  /** With the auxiliary classifiers, as further outputs. */
+  readonly aux?: boolean;
 }
 
 export interface Paper {
@@ -61,6 +64,8 @@ export interface ZooEntry {
   /** The published network: every option this family accepts, except the seed. */
   readonly defaults: ZooOptions & { readonly size: number; readonly classes: number; readonly width: number };
   readonly published: readonly Published[];
+  /** Outputs of option `aux`, and their weights in the training loss. */
+  readonly auxiliary?: readonly AuxiliaryOutput[];
   build(options: ZooOptions): Model;
 }
 

@@ -17,6 +17,7 @@ const provenanceSchema = z.object({
   shortcut: z.enum(['A', 'B', 'C']).optional(),
   variant: z.enum(['v1', 'v1.5']).optional(),
   zeroGamma: z.boolean().optional(),
+  aux: z.boolean().optional(),
 });
 
 /** What a zoo model was built from; the same values build it again. */

@@ -1,3 +1,4 @@
+import { AUXILIARY_KEY, type AuxiliaryOutput } from '../base/auxiliary.js';
 import { PREPROCESS_KEY, type Preprocess } from '../base/preprocess.js';
 import {
   Graph,
@@ -231,13 +232,14 @@ export class Network {
     return this.builder.op('Gemm', [x, weight, bias], { transB: 1 }, { name: path, ...options });
   }
 
-  /** The finished model, with its preprocessing and where it comes from. */
-  model(provenance: Provenance, preprocess: Preprocess): Model {
+  /** The finished model, with its preprocessing, where it comes from and which of its outputs are auxiliary. */
+  model(provenance: Provenance, preprocess: Preprocess, auxiliary: readonly AuxiliaryOutput[] = []): Model {
     const model = new Model(this.builder.graph, OPSET, IR_VERSION);
     model.producerName = 'reparam';
     model.metadata.set(PREPROCESS_KEY, JSON.stringify(preprocess));
     model.metadata.set(ZOO_KEY, JSON.stringify(provenance));
     model.metadata.set(TRAINED_KEY, 'false');
+    if (auxiliary.length > 0) model.metadata.set(AUXILIARY_KEY, JSON.stringify(auxiliary));
     if (this.#unused.length > 0) model.metadata.set(UNUSED_PARAMETERS_KEY, JSON.stringify(this.#unused));
     return model;
   }

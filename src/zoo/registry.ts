@@ -10,6 +10,8 @@ import { checkOptions, type ZooEntry, type ZooOptions } from './entry.js';
 import { FASTERNETS } from './fasternet.js';
 import { HBONET } from './hbonet.js';
 import { MOBILENETV1 } from './mobilenetv1.js';
+import { GOOGLENETS } from './googlenet.js';
+import { LENET5 } from './lenet5.js';
 import { MOBILENETV2 } from './mobilenetv2.js';
 import { MOBILENETV3S } from './mobilenetv3.js';
 import { MOBILENEXT } from './mobilenext.js';
@@ -44,8 +46,10 @@ export const ZOO: readonly ZooEntry[] = [
   HBONET,
   ...MOBILEONES,
   ...REPVGGS,
+  LENET5,
   ...ALEXNETS,
   ...VGGS,
+  ...GOOGLENETS,
 ];
 
 /** The entry of this name; case and punctuation do not count (`MobileNet_V2`, `SqueezeNet-1.0`). @throws UsageError */

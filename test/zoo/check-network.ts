@@ -1,6 +1,11 @@
 /** A zoo network through the whole path: the graph, a run, a training step, RefConv's expansion, fusing. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { presetPreprocess } from '../../src/base/preprocess.js';
+import {
+  PREPROCESS_KEY,
+  type Preprocess,
+  parsePreprocess,
+  presetPreprocess,
+} from '../../src/base/preprocess.js';
 import { randomFor } from '../../src/base/random.js';
 import { chooseLowering, type LoweringChoice } from '../../src/finetune/lowering/choose.js';
 import { buildTrainStep } from '../../src/finetune/step/build.js';
@@ -32,6 +37,8 @@ export function checkNetwork({ name, options, lr = 0.02, auxiliary, build }: Net
     const classes = options.classes ?? 10;
     const model = build ? build({ ...options, classes }) : buildModel(name, { ...options, classes });
     const [, ...image] = inputDims(model);
+    // Where images have colours, one normalization for all networks: the learning rates are chosen for it.
+    const pixels = image[0] === 3 ? presetPreprocess('imagenet', options.size) : ownPreprocess(model);
     let engine: Engine;
     beforeAll(async () => {
       engine = await createEngine();
@@ -82,7 +89,7 @@ export function checkNetwork({ name, options, lr = 0.02, auxiliary, build }: Net
         ...(auxiliary && { auxiliary }),
       });
       const step = buildTrainStep(prepared, {
-        preprocess: presetPreprocess('imagenet', options.size),
+        preprocess: pixels,
         optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false },
         weightDecay: 0,
         decayAll: false,
@@ -118,6 +125,10 @@ export function checkNetwork({ name, options, lr = 0.02, auxiliary, build }: Net
       return found;
     }
   });
+}
+
+function ownPreprocess(model: Model): Preprocess {
+  return parsePreprocess(model.metadata.get(PREPROCESS_KEY) ?? '', PREPROCESS_KEY);
 }
 
 /** Dims of the image input, with a batch of 1. */

@@ -103,7 +103,10 @@ export class Workbench {
     const grouped = groupParameters(model, options.group, lrFactors ?? new Map());
     const prepared = await prepareTraining(model, {
       ...fixed,
-      auxiliary: new Map(options.aux.map(({ name, weight }) => [name, weight])),
+      // Without weights of the user's, the model's own count.
+      ...(options.aux.length > 0 && {
+        auxiliary: new Map(options.aux.map(({ name, weight }) => [name, weight])),
+      }),
       freeze: grouped.frozen,
     });
     checkClasses(sets.train, prepared.classes, preprocess);

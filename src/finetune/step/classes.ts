@@ -2,6 +2,7 @@ import { UnsupportedError, UsageError } from '../../base/errors.js';
 import type { Model, Value } from '../../onnx/index.js';
 import { logitsOf } from '../../reparam/index.js';
 import type { JudgedKind } from '../losses/loss.js';
+import { ownAuxiliary } from './auxiliary.js';
 
 export interface ClassScores {
   /** [N,K] or [N,K,1,…], before a trailing Softmax. */
@@ -12,7 +13,7 @@ export interface ClassScores {
 
 /**
  * The output that a model is judged by: the only one, apart from auxiliary ones.
- * @param auxiliary names of outputs that only the training loss judges
+ * @param auxiliary names of outputs that only the training loss judges, beside those that the model's metadata names
  * @throws UsageError for a name that is no output, UnsupportedError when not exactly one output is left
  */
 export function mainOutput(model: Model, auxiliary: Iterable<string> = []): Value {
@@ -24,7 +25,8 @@ export function mainOutput(model: Model, auxiliary: Iterable<string> = []): Valu
         problem: `--aux: ${model.source ?? 'the model'} has no output '${name}'`,
         expected: `one of ${outputs.map((v) => `'${v.name}'`).join(', ')}`,
       });
-  const rest = outputs.filter((v) => !aside.has(v.name));
+  const own = ownAuxiliary(model);
+  const rest = outputs.filter((v) => !aside.has(v.name) && !own.has(v.name));
   if (rest.length !== 1)
     throw notClassifier(
       model,

@@ -4,6 +4,7 @@ import { constantOf, type RefConvShape, readForm, refConvShape, trainables } fro
 import type { Engine } from '../../runtime/index.js';
 import { specialize, toInferenceMode } from '../../runtime/index.js';
 import type { JudgedKind } from '../losses/loss.js';
+import { ownAuxiliary } from './auxiliary.js';
 import { checkImageSize } from './check-image.js';
 import { refuseDynamicShapes, refuseOtherTypes, refuseQuantized } from './check-network.js';
 import { type ClassScores, judged, mainOutput } from './classes.js';
@@ -75,7 +76,7 @@ export async function prepareTraining(source: Model, options: PrepareOptions): P
   const model = cloneModel(source);
   refuseQuantized(model);
   toInferenceMode(model, { keepDropout: true });
-  const { auxiliary = new Map<string, number>(), judges = 'scores', freeze } = options;
+  const { auxiliary = ownAuxiliary(model), judges = 'scores', freeze } = options;
   const main = mainOutput(model, auxiliary.keys()).name;
   const fixed = options.fixed ?? new Map<string, Tensor>();
   const input = onlyInput(model, fixed);
