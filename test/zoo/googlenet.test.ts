@@ -126,8 +126,8 @@ function takeImages(model: Model, height: number, width: number): void {
 // The loss has the metadata's weights of aux1 and aux2.
 for (const [name, size, lr] of [
   ['googlenet', 96, 0.01],
-  ['googlenettorchvision', 64, 0.001],
+  ['googlenettorchvision', 64, 3e-5],
 ] as const)
   checkNetwork({ name, options: { aux: true, width: 0.125, size }, lr });
 checkNetwork({ name: 'studygooglenet', options: { width: 0.125, size: 48 }, lr: 0.01 });
-checkNetwork({ name: 'googlenetbn', options: { width: 0.125, size: 48 }, lr: 0.001 });
+checkNetwork({ name: 'googlenetbn', options: { width: 0.125, size: 48 }, lr: 1e-4 });
