@@ -1,6 +1,7 @@
 /** src/zoo: builds published networks. May import importers, runtime, onnx and base. */
-export type { BranchForm } from './branch-block.js';
+
 export * from './alexnet.js';
+export type { BranchForm } from './branch-block.js';
 export * from './checkpoints.js';
 export * from './cifar-resnet.js';
 export * from './convnext.js';
@@ -9,9 +10,9 @@ export * from './densenet.js';
 export * from './efficientnet.js';
 export * from './entry.js';
 export * from './fasternet.js';
+export * from './googlenet.js';
 export * from './hbonet.js';
 export type { Harmonious, Inverted } from './hbonet-blocks.js';
-export * from './googlenet.js';
 export type { InceptionChannels } from './inception.js';
 export * from './lenet5.js';
 export * from './metadata.js';
