@@ -259,6 +259,12 @@ export const dataFlags = {
 } as const satisfies FlagsFor<DataOptions>;
 
 export const deviceFlags = {
+  engine: {
+    kind: oneOf('onnxruntime', 'tfjs'),
+    describe: 'What runs graphs; tfjs: TensorFlow.js, a package to install [default: onnxruntime]',
+    maybe: true,
+    ...run,
+  },
   device: {
     kind: oneOf('cpu'),
     describe: 'Where graphs run; reparam doctor shows what is there',

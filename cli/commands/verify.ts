@@ -67,7 +67,11 @@ export const verify = command({
       data === undefined
         ? undefined
         : realInputs(a, { data, images: samples ?? 256, ...(preprocess !== undefined && { preprocess }) });
-    const engine = await createEngine({ device: args.device, ...(threads !== undefined && { threads }) });
+    const engine = await createEngine({
+      ...(args.engine !== undefined && { engine: args.engine }),
+      device: args.device,
+      ...(threads !== undefined && { threads }),
+    });
     try {
       const report = await verifyModels(a, b, engine, {
         tolerance: args.tolerance,

@@ -1,3 +1,4 @@
+import type { EngineName } from '../runtime/index.js';
 import type { LoweringChoice } from './lowering/choose.js';
 import type { ParameterGroup } from './run/groups.js';
 
@@ -84,6 +85,8 @@ export interface DataOptions {
 
 export interface RunOptions {
   readonly seed: number;
+  /** What runs graphs. Default: onnxruntime. */
+  readonly engine?: EngineName;
   readonly device: 'cpu';
   readonly threads?: number;
   /** Run folder. */
@@ -138,6 +141,7 @@ export interface TrainOptions extends OptimOptions, DataOptions, RunOptions {
 export interface EvalOptions extends Omit<DataOptions, 'augment' | 'train'> {
   readonly model: string;
   readonly batch: number;
+  readonly engine?: EngineName;
   readonly device: 'cpu';
   readonly threads?: number;
 }

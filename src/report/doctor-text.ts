@@ -30,6 +30,7 @@ export function doctorText(d: Diagnosis): string {
         ? 'the CPU provider has no blocked kernels that work here: training takes the portable lowering'
         : `the CPU provider has blocked kernels, ${runtime.channelBlock} channels to a block: training takes the blocked lowering`,
     ],
+    ['tfjs', tfjsText(d.tfjs)],
     ...d.devices.map((v) => [v.device, `${v.usable ? 'usable' : 'not usable'}: ${v.note}`] as const),
   ];
   const size = Math.max(...rows.map(([name]) => name.length));
@@ -39,4 +40,10 @@ export function doctorText(d: Diagnosis): string {
     d.ok ? 'everything that reparam needs is there' : 'what is wrong:',
     ...d.problems.map((p) => `- ${p.problem}\n  ${p.hint}`),
   ].join('\n');
+}
+
+function tfjsText([used, ...others]: Diagnosis['tfjs']): string {
+  if (!used) return 'TensorFlow.js is not installed; only --engine tfjs needs it';
+  const rest = others.map((p) => p.name).join(', ');
+  return `--engine tfjs uses ${used.name} ${used.version}: ${used.what}${rest && ` (also installed: ${rest})`}`;
 }

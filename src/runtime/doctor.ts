@@ -8,6 +8,7 @@ import type { Device } from './engine.js';
 import { type MachineMemory, machineMemory } from './memory.js';
 import { OrtEngine } from './ort/engine.js';
 import { findCudaLibrary, findRuntimePackage } from './ort/package.js';
+import { findTfjsPackages, type TfjsPackage } from './tfjs/package.js';
 import type { Backend } from './worker/protocol.js';
 
 /** What this machine can do, as `reparam doctor` shows it. Everything in it is plain data. */
@@ -36,6 +37,8 @@ export interface Diagnosis {
     /** Channels to a block of the CPU provider's blocked kernels, tried with real numbers; null: it has none that work. */
     readonly channelBlock: number | null;
   };
+  /** Packages of TensorFlow.js that are installed; `--engine tfjs` takes the first. None is needed. */
+  readonly tfjs: readonly TfjsPackage[];
   readonly devices: readonly DeviceDiagnosis[];
   /** What is wrong, each with what to do; empty when ok. */
   readonly problems: readonly { readonly problem: string; readonly hint: string }[];
@@ -78,6 +81,7 @@ export async function diagnose(): Promise<Diagnosis> {
       checkMilliseconds: check.milliseconds,
       channelBlock: check.channelBlock,
     },
+    tfjs: findTfjsPackages(),
     devices: [
       {
         device: 'cpu',

@@ -68,6 +68,11 @@ export interface Engine {
   readonly name: string;
   /** Threads inside one operator unless a session says otherwise. Results may differ in the last bits between counts. */
   readonly threads: number;
+  /**
+   * Only some operators run here; others are refused when a session is made. What a model's preparation computes (shapes
+   * that only a run tells, constants) is then left to an engine that runs them all.
+   */
+  readonly partial?: boolean;
   session(model: Model, options?: SessionOptions): Promise<Session>;
   stepSession(model: Model, init: StepSessionInit): Promise<StepSession>;
   /**

@@ -120,6 +120,7 @@ describe('doctorText', () => {
       checkMilliseconds: 141.2,
       channelBlock: 16,
     },
+    tfjs: [],
     devices: [{ device: 'cpu', usable: true, note: 'a graph ran' }],
     problems: [],
   };
@@ -133,6 +134,7 @@ describe('doctorText', () => {
       runtime   onnxruntime-node 1.30.0 in /x/onnxruntime-node
       check     a small graph ran and gave the right numbers, 141 ms from nothing
       blocked   the CPU provider has blocked kernels, 16 channels to a block: training takes the blocked lowering
+      tfjs      TensorFlow.js is not installed; only --engine tfjs needs it
       cpu       usable: a graph ran
 
       everything that reparam needs is there"

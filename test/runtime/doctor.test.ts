@@ -18,6 +18,12 @@ test('the diagnosis of a machine that can run these tests', async () => {
     ['webgpu', false],
     ['cuda', false],
   ]);
+  expect(d.tfjs.at(-1)).toEqual({
+    name: '@tensorflow/tfjs',
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    device: 'cpu',
+    what: 'plain JavaScript, slow',
+  });
   // It is printed with --json.
   expect(JSON.parse(JSON.stringify(d))).toEqual(d);
 });

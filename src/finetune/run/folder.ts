@@ -31,6 +31,11 @@ const SWITCHABLE: ReadonlySet<string> = new Set(
   ).map((name) => `options.${name}`),
 );
 
+const ENGINE = 'options.engine';
+
+/** What another engine brings with it: it rounds sums otherwise, whatever its threads. */
+const ARITHMETIC: ReadonlySet<string> = new Set([ENGINE, 'options.threads']);
+
 /**
  * Opens a run's folder. A new run writes `run.json`; a resumed one must have been started with the same options, model
  * and data, but for its optimizer with `switchOptimizer`.
@@ -64,7 +69,11 @@ export async function openRunFolder(
   const written = await readText(path);
   const before = parse(written, path);
   const now: unknown = JSON.parse(text);
-  const changed = differences(before, now, '').filter(({ at }) => !(switchOptimizer && SWITCHABLE.has(at)));
+  const all = differences(before, now, '');
+  const moved = all.some(({ at }) => at === ENGINE);
+  const changed = all.filter(
+    ({ at }) => !(switchOptimizer && SWITCHABLE.has(at)) && !(moved && ARITHMETIC.has(at)),
+  );
   if (changed.length > 0)
     throw new UsageError({
       problem: `--resume: ${folder} was started with other options: ${changed.map((d) => d.text).join('; ')}`,

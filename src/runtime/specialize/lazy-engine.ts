@@ -1,13 +1,13 @@
 import { createEngine } from '../create.js';
 import type { Engine } from '../engine.js';
 
-/** An engine that is started when it is first needed, and closed only if it was started here. */
+/** An engine that runs every operator, started when it is first needed, and closed only if it was started here. */
 export class LazyEngine {
   readonly #given: Engine | undefined;
   #own: Promise<Engine> | undefined;
 
   constructor(given?: Engine) {
-    this.#given = given;
+    this.#given = given?.partial ? undefined : given;
   }
 
   get(): Promise<Engine> {

@@ -24,6 +24,9 @@ export abstract class WorkerEngine implements Engine {
   /** Whether tensors of this type can go into the runtime. */
   protected abstract isFeedable(type: DataType): boolean;
 
+  /** Refuses a model that cannot run here, before the worker sees it. */
+  protected check(_model: Model): void {}
+
   /** What the worker is told beside the model. @throws UsageError for what the engine cannot do */
   protected abstract openOptions(options: SessionOptions): OpenOptions;
 
@@ -52,6 +55,7 @@ export abstract class WorkerEngine implements Engine {
 
   async #open(model: Model, signature: Signature, sessionOptions: SessionOptions): Promise<number> {
     const options = this.openOptions(sessionOptions);
+    this.check(model);
     const session = this.#nextSession++;
     const held = await holdSource(model);
     try {
