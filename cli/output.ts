@@ -31,7 +31,7 @@ export async function showOutcome(outcome: Outcome, json: boolean): Promise<numb
 /** The error as JSON: its code, its message and the facts the message is made from. */
 export function errorObject(error: unknown): { readonly error: Readonly<Record<string, unknown>> } {
   if (error instanceof ReparamError) {
-    const { problem, expected, found, hint } = error.facts;
+    const { problem, expected, found, hint, details } = error.facts;
     return {
       error: {
         code: error.code,
@@ -41,6 +41,7 @@ export function errorObject(error: unknown): { readonly error: Readonly<Record<s
         expected,
         found,
         hint,
+        ...(details && { details }),
       },
     };
   }
@@ -57,6 +58,8 @@ export async function showError(
   const known = error instanceof ReparamError;
   let text = `reparam: ${printable(String(object.error.message))}\n`;
   if (!known) text += 'This is a bug of reparam; please report it with the lines below.\n';
+  if (known && options.verbose && error.facts.details)
+    text += `${printable(error.facts.details.join('\n'))}\n`;
   if (!known || options.verbose) text += `${stacks(error)}\n`;
   await write(process.stderr, text);
   if (options.json) await write(process.stdout, `${JSON.stringify(object)}\n`);

@@ -1,13 +1,13 @@
 import { command } from '../command.js';
-import { integer, number, oneOf, toggle } from '../flags.js';
+import { integer, number, oneOf, text, toggle } from '../flags.js';
 import { GROUPS } from '../groups.js';
-import { output } from '../shared-flags.js';
+import { dataFlags, output } from '../shared-flags.js';
 
 const group = GROUPS.model;
 
 export const zooBuild = command({
   name: 'zoo build',
-  describe: 'Build a network with random weights and write it as ONNX',
+  describe: 'Build a network, with random weights or those of a file, and write it as ONNX',
   positionals: [{ name: 'arch', describe: 'a name of reparam zoo list' }],
   flags: {
     out: output,
@@ -61,14 +61,40 @@ export const zooBuild = command({
       default: false,
       group,
     },
+    weights: {
+      kind: text('FILE', 'a file of weights'),
+      describe:
+        'Weights: safetensors, PyTorch (.pt, .pth) or Keras (.h5, .weights.h5, .keras) [default: random ones]',
+      maybe: true,
+      group,
+    },
+    source: {
+      kind: oneOf('torchvision', 'timm', 'timm-tf', 'keras', 'zoo'),
+      describe:
+        "Who named the weights; timm-tf: timm's ports whose names begin with tf_ [default: told from the names]",
+      maybe: true,
+      group,
+    },
+    preprocess: {
+      ...dataFlags.preprocess,
+      describe: "How pixels become the input, in place of the network's usual way",
+      group,
+    },
     seed: { kind: integer(0), describe: 'Seed of the weights', default: 0, group },
   },
-  examples: [['zoo build mobilenetv2 --width 0.5 -o net.onnx', 'half the channels, random weights']],
-  run: async ({ arch, out, width, size, classes, stem, shortcut, variant, zeroGamma, aux, seed }) => {
-    const { buildModel, findEntry } = await import('../../src/zoo/index.js');
+  examples: [
+    ['zoo build mobilenetv2 --width 0.5 -o net.onnx', 'half the channels, random weights'],
+    [
+      'zoo build resnet50 --weights resnet50-0676ba61.pth -o net.onnx',
+      "a published checkpoint's weights (docs/weights.md)",
+    ],
+  ],
+  run: async ({ arch, out, weights, source, preprocess, ...chosen }) => {
+    const { width, size, classes, stem, shortcut, variant, zeroGamma, aux, seed } = chosen;
+    const { buildFromWeights, buildModel, findEntry } = await import('../../src/zoo/index.js');
     const { countModel, saveModel } = await import('../../src/onnx/index.js');
     const { count, short } = await import('../../src/report/format.js');
-    const model = buildModel(arch, {
+    const options = {
       seed,
       ...(width !== undefined && { width }),
       ...(size !== undefined && { size }),
@@ -78,12 +104,34 @@ export const zooBuild = command({
       ...(variant !== undefined && { variant }),
       ...(zeroGamma && { zeroGamma }),
       ...(aux && { aux }),
-    });
-    await saveModel(model, out);
-    const { parameters, multAdds } = countModel(model);
+    };
+    if (source !== undefined && weights === undefined) {
+      const { UsageError } = await import('../../src/base/errors.js');
+      throw new UsageError({
+        problem: '--source says who named weights, but there are none',
+        expected: '--weights FILE',
+      });
+    }
+    const built =
+      weights === undefined
+        ? { model: buildModel(arch, options), naming: null }
+        : await buildFromWeights(arch, options, weights, source);
+    if (preprocess !== undefined) {
+      const { resolvePreprocess } = await import('../../src/finetune/run/resolve.js');
+      const { PREPROCESS_KEY } = await import('../../src/base/preprocess.js');
+      const how = await resolvePreprocess(built.model, preprocess);
+      built.model.metadata.set(PREPROCESS_KEY, JSON.stringify(how));
+    }
+    await saveModel(built.model, out);
+    const { parameters, multAdds } = countModel(built.model);
+    const { name } = findEntry(arch);
+    const origin =
+      weights === undefined
+        ? 'with random weights'
+        : `with the weights of ${weights} (names as ${built.naming} has them)`;
     return {
-      json: { arch: findEntry(arch).name, file: out, parameters, multAdds },
-      text: `${out}: ${findEntry(arch).name} with random weights, ${count(parameters)} parameters, ${short(multAdds)} mult-adds`,
+      json: { arch: name, file: out, parameters, multAdds, weights: weights ?? null, naming: built.naming },
+      text: `${out}: ${name} ${origin}, ${count(parameters)} parameters, ${short(multAdds)} mult-adds`,
     };
   },
 });

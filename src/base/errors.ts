@@ -10,6 +10,8 @@ export interface ErrorFacts {
   readonly found?: string;
   /** What the user can do about it. */
   readonly hint?: string;
+  /** Everything that the message shortens, line by line: printed with `--verbose`, and part of the error in JSON. */
+  readonly details?: readonly string[];
   readonly cause?: unknown;
 }
 

@@ -32,3 +32,4 @@ export * from './sources/index.js';
 export * from './squeezenet.js';
 export * from './study-resnet.js';
 export * from './vgg.js';
+export * from './weights/index.js';

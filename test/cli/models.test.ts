@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeSafetensors } from '../../src/importers/index.js';
 import { loadModel } from '../../src/onnx/index.js';
 import { readForm } from '../../src/reparam/index.js';
 import { expectUserError, reparam, reparamJson, scratch } from './cli.js';
@@ -48,6 +49,38 @@ describe('zoo', () => {
     const a = await build('3', 'a.onnx');
     expect((await build('3', 'b.onnx')).equals(a)).toBe(true);
     expect((await build('4', 'c.onnx')).equals(a)).toBe(false);
+  });
+
+  test('build takes the weights of a file, by the names of whoever wrote it', async () => {
+    const random = await loadModel(file('net.onnx'));
+    const weights = [...random.graph.initializers].flatMap(({ name, initializer }) =>
+      initializer && !name.startsWith('const/') ? [[`module.${name}`, initializer] as const] : [],
+    );
+    writeFileSync(file('net.safetensors'), Buffer.concat(encodeSafetensors(new Map(weights), {})));
+    const build = ['zoo', 'build', 'resnet20', '--weights', 'net.safetensors'];
+    const narrow = [...build, '--width', '0.5'];
+    const { json } = await reparamJson([...narrow, '--preprocess', 'tf', '-o', 'filled.onnx'], { cwd });
+    expect(json).toMatchObject({ arch: 'resnet20', weights: 'net.safetensors', naming: 'zoo' });
+    const filled = await loadModel(file('filled.onnx'));
+    expect(filled.metadata.get('reparam.trained')).toBe('true');
+    expect(JSON.parse(filled.metadata.get('reparam.preprocess') ?? '')).toMatchObject({ mean: [1, 1, 1] });
+    const bytes = (model: typeof filled): unknown[] =>
+      [...model.graph.initializers].map(({ name, initializer }) => [name, initializer?.bytes()]);
+    expect(bytes(filled)).toEqual(bytes(random));
+
+    const wide = await reparamJson([...build, '-o', 'x'], { cwd });
+    expect(wide.code).toBe(3);
+    const error: { message: string; details: string[] } = JSON.parse(JSON.stringify(wide.json.error));
+    expect(error.message).toMatch(/are not those of resnet20.*96 that do not fit: .*… and \d+ more/s);
+    expect(error.details).toContain(
+      '  module.conv1.weight [8,3,3,3] float32 for conv1.weight [16,3,3,3] float32',
+    );
+    await expectUserError([...narrow, '--source', 'keras', '-o', 'x'], 2, /keras has no names for resnet20/, {
+      cwd,
+    });
+    await expectUserError(['zoo', 'build', 'resnet20', '--source', 'zoo', '-o', 'x'], 2, /--weights FILE/, {
+      cwd,
+    });
   });
 
   test('user errors', async () => {
