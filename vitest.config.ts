@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    // Several times what the slowest test needs: a busy machine is no failure, a hang is.
+    testTimeout: 300_000,
     reporters: ['default', './test/support/reporter.ts'],
   },
 });

@@ -70,3 +70,12 @@ test.each([6, 16])('activations, fused and not, %i channels', (c) =>
     ]),
   ),
 );
+
+test('a rectifier of values far below 1', () =>
+  check([
+    {
+      name: 'tiny',
+      inputs: { x: { dims: [2, 16, 5, 6], value: (normal) => 1e-30 * normal() } },
+      build: (b, v) => inside(b, b.op('Relu', [inside(b, v.x)])),
+    },
+  ]));

@@ -15,7 +15,7 @@ import { verifyModel } from '../../src/onnx/verify.js';
 import { expand, fuse, verify } from '../../src/reparam/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { buildModel, type ZooOptions } from '../../src/zoo/index.js';
-import { normals, run } from './support.js';
+import { inputDims, normals, run } from './support.js';
 
 const BATCH = 8;
 
@@ -129,11 +129,4 @@ export function checkNetwork({ name, options, lr = 0.02, auxiliary, build }: Net
 
 function ownPreprocess(model: Model): Preprocess {
   return parsePreprocess(model.metadata.get(PREPROCESS_KEY) ?? '', PREPROCESS_KEY);
-}
-
-/** Dims of the image input, with a batch of 1. */
-function inputDims(model: Model): readonly number[] {
-  const type = model.graph.inputs[0].type;
-  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : [];
-  return shape.map((d) => (typeof d === 'number' ? d : 1));
 }

@@ -97,3 +97,10 @@ export function factsOf(model: Model): Facts {
 export function namesDigest(facts: Facts): string {
   return createHash('sha256').update(facts.weights.join('\n')).digest('hex').slice(0, 16);
 }
+
+/** Dims of the image input, with a batch of 1. */
+export function inputDims(model: Model): readonly number[] {
+  const type = model.graph.inputs[0].type;
+  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : [];
+  return shape.map((d) => (typeof d === 'number' ? d : 1));
+}

@@ -62,7 +62,7 @@ function residual(
   return { ...shortcut, value: n.affine(shortcut.value, shortcut.dims, { sum, activation }) };
 }
 
-/** dY where Y > 0. The mask is 0 or 1: a slope of 2⁴⁰ takes every positive number but the tiniest to 1. */
+/** dY where Y > 0. The mask is 0 or 1: a slope of 2¹²⁶ takes every positive normal number to 1. */
 export function reluGrad(c: BlockedContext): boolean {
   const { b, t, node } = c;
   const [dy, y] = [node.input(0), node.input(1)];
@@ -73,7 +73,7 @@ export function reluGrad(c: BlockedContext): boolean {
   return true;
 }
 
-const STEEP = 2 ** 40;
+const STEEP = 2 ** 126;
 
 /** dY where min < Y < max. */
 export function clipGrad(c: BlockedContext): boolean {
