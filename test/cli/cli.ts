@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,6 +47,29 @@ export async function reparamJson(
   expect(json).toBeTypeOf('object');
   expect(json).not.toBeInstanceOf(Array);
   return { code, json: Object(json), stderr };
+}
+
+/**
+ * Starts a run and kills it (SIGKILL, nothing can be tidied) as soon as its metrics hold `mark`.
+ * @returns whether there was something to kill: a fast machine may have finished first
+ */
+export function killedAt(
+  args: readonly string[],
+  { cwd, out, mark }: { readonly cwd: string; readonly out: string; readonly mark: string },
+): Promise<boolean> {
+  const metrics = join(cwd, out, 'metrics.jsonl');
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [BINARY, ...args, '--out', out], { cwd, stdio: 'ignore' });
+    const watch = setInterval(() => {
+      if (existsSync(metrics) && readFileSync(metrics, 'utf8').includes(mark)) child.kill('SIGKILL');
+    }, 2);
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearInterval(watch);
+      if (signal === 'SIGKILL' || code === 0) resolve(signal === 'SIGKILL');
+      else reject(new Error(`exit code ${code}`));
+    });
+  });
 }
 
 /** A user error: its exit code, a message without a stack, nothing on standard output; the same as JSON. */

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { saveModel } from '../../src/onnx/index.js';
 import { markTrained } from '../../src/zoo/index.js';
 import { expectClose } from '../support/close.js';
 import { smallNetwork } from '../support/small-network.js';
-import { BINARY, expectUserError, reparam, reparamJson, scratch } from './cli.js';
+import { expectUserError, killedAt, reparam, reparamJson, scratch } from './cli.js';
 
 const cwd = scratch();
 const PIXELS = {
@@ -53,23 +52,6 @@ function lossesOf(out: string): number[] {
   return [...byStep.values()];
 }
 
-/** Starts a run and kills it as soon as its metrics hold a step behind a checkpoint. */
-function killedAt(args: readonly string[], out: string, step: number): Promise<NodeJS.Signals | null> {
-  const metrics = join(cwd, out, 'metrics.jsonl');
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BINARY, ...args, '--json'], { cwd, stdio: 'ignore' });
-    const watch = setInterval(() => {
-      const text = existsSync(metrics) ? readFileSync(metrics, 'utf8') : '';
-      if (text.includes(`"step":${step},`)) child.kill('SIGKILL');
-    }, 2);
-    child.on('error', reject);
-    child.on('close', (_, signal) => {
-      clearInterval(watch);
-      resolve(signal);
-    });
-  });
-}
-
 /** A loss of float32 steps that were summed in another order. */
 function expectSameLosses(a: readonly number[], b: readonly number[]): void {
   expect(a.length).toBe(b.length);
@@ -101,8 +83,8 @@ describe('--engine tfjs', () => {
       ['onnxruntime', 'tfjs'],
     ]) {
       const out = `from-${first}`;
-      const signal = await killedAt([...long, '--out', out, '--engine', first], out, 5);
-      expect(signal, 'killed before its end').toBe('SIGKILL');
+      const killed = await killedAt([...long, '--engine', first, '--json'], { cwd, out, mark: '"step":5,' });
+      expect(killed, 'killed before its end').toBe(true);
       const end = await reparamJson([...long, '--out', out, '--engine', second, '--resume'], { cwd });
       expect(end.code, end.stderr).toBe(0);
       expect(end.json.engine).toMatch(second === 'tfjs' ? /^@tensorflow/ : /^onnxruntime/);

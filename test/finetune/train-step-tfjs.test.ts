@@ -12,7 +12,13 @@ if (haveGoldens) {
   afterAll(() => engine.close());
 }
 
+/**
+ * The plain backend, which CI has, keeps to the bound of every engine. TensorFlow's kernels (2.21 on the CPU, with oneDNN
+ * and without) made gradients of `pools` up to 5.5 times as inexact as PyTorch's, all others up to 4 times.
+ */
+const factor = (): number => (engine.name.startsWith('@tensorflow/tfjs ') ? 4 : 8);
+
 describe('a train step on TensorFlow.js against PyTorch', () => {
   for (const net of TRAIN_STEP_NETS)
-    goldenTest(net, () => checkTrainSteps(net, engine, portableLowering), 180_000);
+    goldenTest(net, () => checkTrainSteps(net, engine, portableLowering, factor()), 180_000);
 });

@@ -44,10 +44,11 @@ export class TfjsSessions implements SessionServer {
 
   run({ session, feeds, fetch }: Calls['run']['ask']): NamedTensors {
     const { program } = this.#get(session);
+    const types = typesOf(program, fetch);
     const inputs = this.#tensors(feeds);
     try {
       const outputs = program.run(inputs, fetch);
-      return fetch.map((name) => [name, this.#read(program, name, outputs)] as const);
+      return types.map(([name, type]) => [name, taken(outputs, name, type)] as const);
     } finally {
       dispose(inputs);
     }
@@ -57,13 +58,14 @@ export class TfjsSessions implements SessionServer {
     const open = this.#get(session);
     const { program } = open;
     const { bindings, current, fetch } = stateOf(open);
+    const types = typesOf(program, fetch);
     const inputs = this.#tensors(feeds);
     try {
       const wanted = [...new Set([...fetch, ...bindings.map((b) => b.output)])];
       const outputs = program.run(new Map([...inputs, ...current]), wanted);
       const kept = new Set(bindings.map((b) => b.output));
-      const results = fetch.map(
-        (name) => [name, this.#read(program, name, outputs, kept.has(name))] as const,
+      const results = types.map(
+        ([name, type]) => [name, taken(outputs, name, type, kept.has(name))] as const,
       );
       for (const { input, output } of bindings) {
         const next = outputs.get(output);
@@ -116,15 +118,25 @@ export class TfjsSessions implements SessionServer {
       throw error;
     }
   }
+}
 
-  /** Takes an output out of TensorFlow.js's memory; one that is state stays there, too. */
-  #read(program: Program, name: string, outputs: ReadonlyMap<string, TfTensor>, keep = false): WireTensor {
-    const tensor = outputs.get(name);
-    if (!tensor) throw new Error(`there is no tensor '${name}'`);
-    const wire = fromTf(tensor, program.outputType(name));
-    if (!keep) tensor.dispose();
-    return wire;
-  }
+/** Element types of outputs; read before a run, so that nothing is left in memory where one is not declared. */
+function typesOf(program: Program, names: readonly string[]): (readonly [name: string, type: DataType])[] {
+  return names.map((name) => [name, program.outputType(name)] as const);
+}
+
+/** Takes an output out of TensorFlow.js's memory; one that is state stays there, too. */
+function taken(
+  outputs: ReadonlyMap<string, TfTensor>,
+  name: string,
+  type: DataType,
+  keep = false,
+): WireTensor {
+  const tensor = outputs.get(name);
+  if (!tensor) throw new Error(`there is no tensor '${name}'`);
+  const wire = fromTf(tensor, type);
+  if (!keep) tensor.dispose();
+  return wire;
 }
 
 function read(source: ModelSource): Promise<Model> | Model {
