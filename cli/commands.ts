@@ -9,6 +9,7 @@ import { train } from './commands/train.js';
 import { verify } from './commands/verify.js';
 import { zooBuild } from './commands/zoo-build.js';
 import { zooList } from './commands/zoo-list.js';
+import { zooPull } from './commands/zoo-pull.js';
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   evaluate,
   zooList,
   zooBuild,
+  zooPull,
   inspect,
   expand,
   fuse,

@@ -29,7 +29,7 @@ from torchvision import models
 # torchvision's.
 FAMILIES = re.compile(
     r"(alexnet|vgg\d+(_bn)?|googlenet|resnet(18|34|50|101|152)|densenet(121|169|201)|squeezenet1_[01]"
-    r"|mobilenet_?v1_\d+|mobilenet_?v2(_\d+)?|mobilenet_?v3_(large|small)(_100)?|efficientnet_b[0-7]"
+    r"|mobilenet_?v1_\d+|mobilenet_?v2(_\d+)?|(tf_)?mobilenet_?v3_(large|small)(_100)?|(tf_)?efficientnet_b[0-7]"
     r"|shufflenet_v2_x\d_\d|convnext_(tiny|small|base)|repvgg_[ab]\d(g4)?|mobileone_s\d|fasternet_(t[0-2]|s|m|l))"
 )
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -1,3 +1,4 @@
+import type { DownloadEvent } from '../zoo/index.js';
 import type { Evaluation } from './results.js';
 
 /** What a run tells its listeners (progress bar, metrics file, report). Listeners must not throw. */
@@ -36,7 +37,8 @@ export type RunEvent =
       readonly result: Evaluation;
     }
   | { readonly type: 'checkpoint'; readonly phase: Phase; readonly step: number; readonly path: string }
-  | { readonly type: 'skipped'; readonly file: string; readonly reason: string };
+  | { readonly type: 'skipped'; readonly file: string; readonly reason: string }
+  | DownloadEvent;
 
 export type Phase = 'baseline' | 'control' | 'refocus' | 'train';
 

@@ -1,7 +1,8 @@
 import { SingleBar } from 'cli-progress';
 import type { Listener, RunEvent } from '../finetune/events.js';
 import type { Evaluation } from '../finetune/results.js';
-import { duration, percent } from './format.js';
+import type { DownloadEvent } from '../zoo/index.js';
+import { duration, megabytes, percent } from './format.js';
 
 /** Where progress is shown: standard error, or a stand-in. */
 export interface ProgressStream extends NodeJS.WritableStream {
@@ -24,7 +25,28 @@ export function progressListener(
   stream: ProgressStream,
   clock: () => number = () => performance.now(),
 ): Progress {
-  return stream.isTTY ? barProgress(stream) : lineProgress(stream, clock);
+  return stream.isTTY ? barProgress(stream, clock) : lineProgress(stream, clock);
+}
+
+/** How fast a file comes. */
+class Rate {
+  readonly #clock: () => number;
+  #first: { readonly what: string; readonly done: number; readonly at: number } | undefined;
+
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  /** `12.30 MB of 97.78 MB, 5.20 MB/s, 17 s left`. */
+  text({ what, done, total }: DownloadEvent): string {
+    if (this.#first?.what !== what) this.#first = { what, done, at: this.#clock() };
+    const seconds = (this.#clock() - this.#first.at) / 1000;
+    const speed = (done - this.#first.done) / seconds;
+    const parts = [`${megabytes(done)}${total === null ? '' : ` of ${megabytes(total)}`}`];
+    if (seconds >= 1) parts.push(`${megabytes(speed)}/s`);
+    if (seconds >= 1 && total !== null && speed > 0) parts.push(`${duration((total - done) / speed)} left`);
+    return parts.join(', ');
+  }
 }
 
 function stepText(e: Step): string {
@@ -64,6 +86,7 @@ function lineOf(event: RunEvent): string | undefined {
     case 'step':
     case 'evaluating':
     case 'checkpoint':
+    case 'download':
       return undefined;
     default:
       event satisfies never;
@@ -78,6 +101,7 @@ function lineProgress(stream: ProgressStream, clock: () => number): Progress {
     stream.write(`${line}\n`);
     last = clock();
   };
+  const rate = new Rate(clock);
   const sayStep = (e: Step): void => say(`${e.phase} ${e.step}/${e.steps}: ${stepText(e)}`);
   return {
     listener: (event) => {
@@ -93,24 +117,36 @@ function lineProgress(stream: ProgressStream, clock: () => number): Progress {
         }
       } else if (event.type === 'evaluating' && clock() - last >= 1000 * LINE_SECONDS)
         say(`evaluating ${event.what}: ${event.done}/${event.total}`);
+      else if (
+        event.type === 'download' &&
+        (event.done === event.total || clock() - last >= 1000 * LINE_SECONDS)
+      )
+        say(`downloading ${event.what}: ${rate.text(event)}`);
     },
     close: () => undefined,
   };
 }
 
-function barProgress(stream: ProgressStream): Progress {
+function barProgress(stream: ProgressStream, clock: () => number): Progress {
+  const rate = new Rate(clock);
   let bar: { readonly what: string; readonly bar: SingleBar } | undefined;
   const stop = (): void => {
     bar?.bar.stop();
     bar = undefined;
   };
-  const show = (what: string, done: number, total: number, text: string): void => {
+  const show = (
+    what: string,
+    done: number,
+    total: number,
+    text: string,
+    counts = '{value}/{total}  ',
+  ): void => {
     if (bar?.what !== what) {
       stop();
       bar = {
         what,
         bar: new SingleBar({
-          format: `${what} {bar} {value}/{total}  {text}`,
+          format: `${what} {bar} ${counts}{text}`,
           stream,
           hideCursor: true,
           clearOnComplete: true,
@@ -133,6 +169,8 @@ function barProgress(stream: ProgressStream): Progress {
         stream.write(`${line}\n`);
       } else if (event.type === 'step') show(event.phase, event.step, event.steps, stepText(event));
       else if (event.type === 'evaluating') show(`evaluating ${event.what}`, event.done, event.total, '');
+      else if (event.type === 'download')
+        show(`downloading ${event.what}`, event.done, event.total ?? event.done, rate.text(event), '');
     },
     close: stop,
   };

@@ -23,6 +23,7 @@ export * from './mobilenext.js';
 export * from './mobileone.js';
 export * from './names.js';
 export * from './plain-resnet.js';
+export type { DownloadEvent, PullEvent, PullListener } from './pull/events.js';
 export * from './registry.js';
 export * from './repvgg.js';
 export * from './resnet.js';

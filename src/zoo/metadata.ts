@@ -6,6 +6,8 @@ import type { Model } from '../onnx/index.js';
 export const ZOO_KEY = 'reparam.zoo';
 /** `false` while weights are random; `refocus` refuses such a base. Whoever trains the model sets `true`. */
 export const TRAINED_KEY = 'reparam.trained';
+/** Where weights come from that were not trained here: JSON of the file, who named or publishes them, its SHA-256. */
+export const WEIGHTS_KEY = 'reparam.weights';
 
 const provenanceSchema = z.object({
   arch: z.string(),

@@ -82,6 +82,6 @@ export function refuseZooName(file: string): void {
   if (!entry) return;
   throw new InputError({
     problem: `reading ${file}: no such file`,
-    hint: `${entry.name} is a network of the zoo: reparam zoo build ${entry.name} -o FILE writes it, with random weights`,
+    hint: `${entry.name} is a network of the zoo: reparam zoo build ${entry.name} -o FILE writes it with random weights, reparam zoo pull ${entry.name} with published ones`,
   });
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { InputError, UsageError } from '../../src/base/errors.js';
@@ -19,23 +18,10 @@ import {
 import { expectClose } from '../support/close.js';
 import { formulaWeight, uniform } from '../support/formula.js';
 import { goldenTest, sharedFile } from '../support/goldens.js';
+import { type Recorded, recorded } from './recorded-names.js';
 import { run } from './support.js';
 
-/** What scripts/record-weight-names.py writes. */
-type Recorded = readonly [
-  network: string,
-  options: ZooOptions,
-  tensors: readonly (readonly [name: string, dims: readonly number[]])[],
-  outputs?: readonly [size: number, logits: readonly number[]],
-];
-
 const CLASSES = 10;
-
-function recorded(source: string): [name: string, network: Recorded][] {
-  const file = fileURLToPath(new URL(`../fixtures/weights/names-${source}.json.gz`, import.meta.url));
-  const networks: Record<string, Recorded> = JSON.parse(gunzipSync(readFileSync(file)).toString());
-  return Object.entries(networks);
-}
 
 function namingOf(source: string, name: string): Naming {
   if (source === 'keras') return 'keras';
@@ -242,7 +228,9 @@ describe('what does not fit', () => {
     const weights = new Map(whole);
     weights.set('linear.weight', Tensor.float32([100, 64], new Float32Array(6400)));
     weights.set('linear.bias', Tensor.float32([100], new Float32Array(100)));
-    expect(failure(weights).message).toMatch(/has 100 classes, the network 10: build it with --classes 100/);
+    expect(failure(weights).message).toMatch(
+      /has 100 classes, the network 10: reparam zoo build resnet20 --classes 100/,
+    );
   });
 
   test('prefixes that all names share are taken off, and counters are ignored', () => {

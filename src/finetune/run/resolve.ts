@@ -13,7 +13,7 @@ import {
 } from '../../base/preprocess.js';
 import { type Dataset, inputSize } from '../../data/index.js';
 import { checkModel, loadModel, type Model } from '../../onnx/index.js';
-import { builtinCheckpoint, plainName, ZOO } from '../../zoo/index.js';
+import { builtinCheckpoint, plainName, weightSources, ZOO } from '../../zoo/index.js';
 import type { DataOptions } from '../options.js';
 import { onlyInput } from '../step/prepare.js';
 
@@ -39,7 +39,13 @@ export async function resolveModel(name: string, flag = '--model'): Promise<Reso
     if (!builtin)
       throw new UsageError({
         problem: `${name} has no built-in checkpoint, and a random ${flag === '--model' ? 'base must not be refocused' : 'network teaches nothing'}`,
-        hint: `train one: reparam train --model ${name} --data …, or give ${flag === '--model' ? '--baseline-epochs N, or ' : ''}an ONNX file`,
+        hint: [
+          ...(weightSources(plainName(name)).length > 0
+            ? [`get published weights: reparam zoo pull ${plainName(name)} -o FILE`]
+            : []),
+          `train one: reparam train --model ${name} --data …`,
+          `or give ${flag === '--model' ? '--baseline-epochs N, or ' : ''}an ONNX file`,
+        ].join(', '),
       });
     const model = await loadChecked(builtin.path);
     return { model, title: plainName(name), dataset: builtin.dataset, command: builtin.command };

@@ -4,13 +4,11 @@ import { PREPROCESS_KEY, presetPreprocess } from '../../base/preprocess.js';
 import { readWeights } from '../../importers/index.js';
 import type { Model } from '../../onnx/index.js';
 import type { ZooOptions } from '../entry.js';
+import { WEIGHTS_KEY } from '../metadata.js';
 import { buildModel, findEntry } from '../registry.js';
 import { fillFromCheckpoint } from './fill.js';
 import { guessNaming, nameMap, namings } from './maps.js';
 import type { Naming } from './naming.js';
-
-/** Which file a model's weights came from, and who named them: JSON in `metadata_props`. */
-export const WEIGHTS_KEY = 'reparam.weights';
 
 export interface BuiltFromWeights {
   readonly model: Model;

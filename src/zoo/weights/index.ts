@@ -1,5 +1,5 @@
 /** Puts weights of other packages into networks of the zoo. */
-export { type BuiltFromWeights, buildFromWeights, WEIGHTS_KEY } from './build.js';
+export { type BuiltFromWeights, buildFromWeights } from './build.js';
 export { type FillOptions, fillFromCheckpoint } from './fill.js';
 export { guessNaming, nameMap, namings } from './maps.js';
 export { NAMINGS, type Naming } from './naming.js';

@@ -64,7 +64,7 @@ export class Mismatch {
       found: sections.join('; '),
       hint:
         this.#classes(model) ??
-        'another width, number of classes or naming may fit: --width, --classes, --source',
+        `another width, number of classes or naming may fit: reparam zoo build ${name} --weights FILE has --width, --classes, --source`,
       details: kinds.flatMap(([kind, list]) => [
         `${list.length} ${kind}:`,
         ...list.map((line) => `  ${line}`),
@@ -78,7 +78,7 @@ export class Mismatch {
     const bias = this.#shapes.find(({ found }) => found.length === 1);
     const onlyHeads = this.#shapes.every(({ value }) => heads.has(value.name));
     if (!bias || !onlyHeads || this.#unknown.length > 0 || this.#missing.length > 0) return undefined;
-    return `the checkpoint has ${bias.found[0]} classes, the network ${bias.value.shape?.[0]}: build it with --classes ${bias.found[0]}`;
+    return `the checkpoint has ${bias.found[0]} classes, the network ${bias.value.shape?.[0]}: reparam zoo build ${this.#entry.name} --classes ${bias.found[0]} --weights FILE`;
   }
 }
 
