@@ -266,9 +266,16 @@ export const deviceFlags = {
     ...run,
   },
   device: {
-    kind: oneOf('cpu'),
-    describe: 'Where graphs run; reparam doctor shows what is there',
+    kind: oneOf('auto', 'cpu', 'webgpu', 'cuda'),
+    describe:
+      'Where graphs run; auto: the fastest that computes what the CPU computes. reparam doctor shows what is there',
     default: REFOCUS_DEFAULTS.device,
+    ...run,
+  },
+  allowSoftware: {
+    kind: toggle,
+    describe: '--device webgpu: also an adapter that the processor imitates, which is slow',
+    default: REFOCUS_DEFAULTS.allowSoftware,
     ...run,
   },
   threads: {

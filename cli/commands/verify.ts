@@ -1,6 +1,6 @@
 import { REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { integer, type Kind, number } from '../flags.js';
+import { integer, type Kind, number, oneOf } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { readModel } from '../read-model.js';
 import { dataFlags, deviceFlags } from '../shared-flags.js';
@@ -51,6 +51,12 @@ export const verify = command({
     data: { ...dataFlags.data, describe: 'Compare on images of a data set, in place of random inputs' },
     preprocess: dataFlags.preprocess,
     ...deviceFlags,
+    device: {
+      ...deviceFlags.device,
+      kind: oneOf('cpu', 'webgpu', 'cuda'),
+      describe: 'Where both models run; reparam doctor shows what is there',
+      default: 'cpu',
+    },
   },
   examples: [
     ['verify training.onnx fused.onnx', 'exit code 0: equivalent, 1: not'],
@@ -67,9 +73,11 @@ export const verify = command({
       data === undefined
         ? undefined
         : realInputs(a, { data, images: samples ?? 256, ...(preprocess !== undefined && { preprocess }) });
+    const { engine: runtime, device, allowSoftware } = args;
     const engine = await createEngine({
-      ...(args.engine !== undefined && { engine: args.engine }),
-      device: args.device,
+      ...(runtime !== undefined && { engine: runtime }),
+      device,
+      allowSoftware,
       ...(threads !== undefined && { threads }),
     });
     try {

@@ -1,18 +1,23 @@
 import { UsageError } from '../base/errors.js';
 import type { Preprocess } from '../base/preprocess.js';
 import { openDataset } from '../data/index.js';
-import { createEngine } from '../runtime/index.js';
+import type { Engine } from '../runtime/index.js';
 import type { Listener } from './events.js';
 import type { EvalOptions } from './options.js';
 import type { Evaluation } from './results.js';
-import { engineOf } from './run/engine.js';
+import { deviceEngine, hostEngine } from './run/engine.js';
 import { evaluateSet } from './run/evaluate-set.js';
 import { resolveModel, resolvePreprocess } from './run/resolve.js';
+import { inferenceTrial } from './run/trial.js';
 
 export interface EvaluateReport extends Evaluation {
   readonly model: string;
   readonly data: string;
   readonly preprocess: Preprocess;
+  readonly device: string;
+  readonly engine: string;
+  /** Why this device, and why not others; empty where the CPU was asked for. */
+  readonly why: readonly string[];
 }
 
 /** Top-1, top-5 and loss of a model on the evaluation images of a data set. What `reparam eval` does. */
@@ -27,12 +32,17 @@ export async function runEvaluate(
   if (spec === undefined)
     throw new UsageError({ problem: 'eval needs labelled images', expected: '--data SPEC' });
   const set = await openDataset(spec, { role: 'eval' });
-  const engine = await createEngine(engineOf(options));
+  const closing: Engine[] = [];
+  const host = await hostEngine(options);
   try {
+    const trial = () => inferenceTrial(resolved.model, host, preprocess);
+    const { engine, reasons } = await deviceEngine(host, options, { trial }, listener);
+    closing.push(engine);
     const { model } = await evaluateSet(
       { model: resolved.model },
       {
         engine,
+        host,
         set,
         preprocess,
         batch: options.batch,
@@ -42,8 +52,17 @@ export async function runEvaluate(
         ...(signal ? { signal } : {}),
       },
     );
-    return { ...model, model: resolved.title, data: set.name, preprocess };
+    const { title } = resolved;
+    return {
+      ...model,
+      model: title,
+      data: set.name,
+      preprocess,
+      device: engine.device,
+      engine: engine.name,
+      why: reasons,
+    };
   } finally {
-    await engine.close();
+    for (const engine of new Set([host, ...closing])) await engine.close();
   }
 }

@@ -1,4 +1,4 @@
-import type { EngineName } from '../runtime/index.js';
+import type { DeviceChoice, EngineName } from '../runtime/index.js';
 import type { LoweringChoice } from './lowering/choose.js';
 import type { ParameterGroup } from './run/groups.js';
 
@@ -87,7 +87,10 @@ export interface RunOptions {
   readonly seed: number;
   /** What runs graphs. Default: onnxruntime. */
   readonly engine?: EngineName;
-  readonly device: 'cpu';
+  /** auto: the fastest that computes what the CPU computes. */
+  readonly device: DeviceChoice;
+  /** Whether `webgpu` may be an adapter that the processor only imitates. */
+  readonly allowSoftware: boolean;
   readonly threads?: number;
   /** Run folder. */
   readonly out: string;
@@ -142,7 +145,8 @@ export interface EvalOptions extends Omit<DataOptions, 'augment' | 'train'> {
   readonly model: string;
   readonly batch: number;
   readonly engine?: EngineName;
-  readonly device: 'cpu';
+  readonly device: DeviceChoice;
+  readonly allowSoftware: boolean;
   readonly threads?: number;
 }
 
@@ -203,7 +207,8 @@ export const REFOCUS_DEFAULTS = {
   baselineEpochs: 0,
   tolerance: 1e-5,
   seed: 0,
-  device: 'cpu',
+  device: 'auto',
+  allowSoftware: false,
   resume: false,
   switchOptimizer: false,
   checkpointEvery: 0,

@@ -60,6 +60,8 @@ export interface RefocusReport {
   readonly epochs: number;
   readonly device: string;
   readonly engine: string;
+  /** Why this device, and why not others; empty where the CPU was asked for. */
+  readonly why: readonly string[];
   readonly lowering: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly preprocess: unknown;

@@ -25,6 +25,8 @@ export interface TrainReport {
   readonly epochs: number;
   readonly device: string;
   readonly engine: string;
+  /** Why this device, and why not others; empty where the CPU was asked for. */
+  readonly why: readonly string[];
   readonly lowering: string;
   readonly results: { readonly trained: Evaluation };
   /** What `--group` took hold of. */
@@ -54,7 +56,7 @@ export async function runTrain(
 }
 
 async function trainWith(bench: Workbench, model: Model, options: TrainOptions): Promise<TrainReport> {
-  const { engine, preprocess } = bench.init;
+  const { preprocess } = bench.init;
   const base = await restoreFoldedNorms(model, bench);
   const trained = await bench.train('train', base, options.epochs);
   const result = deployed(trained.model);
@@ -68,8 +70,7 @@ async function trainWith(bench: Workbench, model: Model, options: TrainOptions):
     data: bench.summary,
     seed: options.seed,
     epochs: options.epochs,
-    device: engine.device,
-    engine: engine.name,
+    ...bench.device,
     lowering: trained.step.lowering,
     results: { trained: accuracy },
     groups: trained.groups,

@@ -1,13 +1,15 @@
 import { availableParallelism, cpus, release } from 'node:os';
 import { arch, platform, versions } from 'node:process';
-import { ReparamError } from '../base/errors.js';
+import { type ErrorFacts, ReparamError } from '../base/errors.js';
 import { Graph, GraphBuilder, Model, Tensor, tensorType } from '../onnx/index.js';
 import { channelBlock } from './blocks.js';
 import { arithmeticCores } from './cores.js';
 import type { Device } from './engine.js';
 import { type MachineMemory, machineMemory } from './memory.js';
+import { cudaProblem } from './ort/cuda.js';
 import { OrtEngine } from './ort/engine.js';
-import { findCudaLibrary, findRuntimePackage } from './ort/package.js';
+import { findRuntimePackage, type RuntimePackage } from './ort/package.js';
+import { probeWebgpu, runProbe } from './ort/probe.js';
 import { findTfjsPackages, type TfjsPackage } from './tfjs/package.js';
 import type { Backend } from './worker/protocol.js';
 
@@ -91,8 +93,8 @@ export async function diagnose(): Promise<Diagnosis> {
             ? 'the runtime does not work here'
             : 'a graph ran and gave the right numbers',
       },
-      { device: 'webgpu', usable: false, note: webgpuNote(check.providers) },
-      { device: 'cuda', usable: false, note: cudaNote(found && findCudaLibrary(found)) },
+      await diagnoseWebgpu(check.providers),
+      await diagnoseCuda(found),
     ],
     problems,
   };
@@ -163,20 +165,44 @@ function describe(error: unknown): { problem: string; hint: string } {
   };
 }
 
-function webgpuNote(providers: readonly Backend[]): string {
-  return providers.some((p) => p.name === 'webgpu')
-    ? 'the runtime brings a WebGPU provider; reparam does not use it yet'
-    : 'the runtime has no WebGPU provider for this platform';
+async function diagnoseWebgpu(providers: readonly Backend[]): Promise<DeviceDiagnosis> {
+  const device = 'webgpu';
+  if (!providers.some((p) => p.name === device))
+    return {
+      device,
+      usable: false,
+      note: 'the runtime has no WebGPU provider for this platform: use --device cpu',
+    };
+  const probe = await probeWebgpu();
+  if (!probe.usable) return { device, usable: false, note: sentence(probe.problem) };
+  const { adapter, float16 } = probe;
+  const what = adapter.name ?? 'an adapter whose name the runtime does not tell';
+  const through = adapter.driver === null ? '' : `, driver ${adapter.driver}`;
+  const slow = adapter.software ? '; it is software, which needs --allow-software' : '';
+  const half = float16 ? 'with' : 'without';
+  return {
+    device,
+    usable: true,
+    note: `${what}${through}, ${half} float16; a graph ran and gave the right numbers${slow}`,
+  };
 }
 
-function cudaNote(library: string | undefined): string {
-  if (library) return `the provider's library is there (${library}); reparam does not use it yet`;
-  if (platform !== 'linux' || arch !== 'x64') return 'the runtime has a CUDA provider for Linux x64 only';
-  return (
-    "the provider's library is not installed; with CUDA 12 and cuDNN 9 on the machine: " +
-    '`npm install onnxruntime-node --onnxruntime-node-install=cuda12` ' +
-    '(it downloads; through a proxy set GLOBAL_AGENT_HTTPS_PROXY). reparam does not use it yet'
-  );
+async function diagnoseCuda(runtime: RuntimePackage | undefined): Promise<DeviceDiagnosis> {
+  const device = 'cuda';
+  const problem = cudaProblem(runtime);
+  if (problem) return { device, usable: false, note: sentence(problem) };
+  const { result } = await runProbe(device);
+  return result.ok
+    ? { device, usable: true, note: 'the libraries are there; a graph ran and gave the right numbers' }
+    : {
+        device,
+        usable: false,
+        note: `the libraries are there, but: ${result.message.trim().split('\n')[0]}`,
+      };
+}
+
+function sentence({ problem, found, hint }: ErrorFacts): string {
+  return [problem, found, hint].filter(Boolean).join('; ');
 }
 
 function isNewEnough(version: string): boolean {

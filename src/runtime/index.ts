@@ -3,9 +3,18 @@
  * `worker/` is the thread that a runtime lives in, whichever it is.
  */
 export { channelBlock } from './blocks.js';
-export * from './create.js';
+export {
+  type ChosenDevice,
+  chooseDevice,
+  type DeviceChoice,
+  type DeviceTrial,
+  requireRight,
+} from './choose-device.js';
+export { createEngine, ENGINES, type EngineName, type EngineOptions } from './create.js';
 export { type DeviceDiagnosis, type Diagnosis, diagnose } from './doctor.js';
 export * from './engine.js';
+export { requireBuffers } from './largest-buffer.js';
 export { availableMemory, type MachineMemory } from './memory.js';
 export { estimateStepMemory, type StepMemory } from './ort/step-memory.js';
+export { type SelfTest, selfTest, type Trial } from './self-test/self-test.js';
 export * from './specialize/index.js';

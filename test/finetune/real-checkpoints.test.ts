@@ -41,6 +41,7 @@ const evaluate = (model: string, data: string, preprocess: string): ReturnType<t
       preprocess,
       batch: 100,
       device: 'cpu',
+      allowSoftware: false,
     },
     silent,
   );

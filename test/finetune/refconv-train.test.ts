@@ -1,15 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { chooseLowering } from '../../src/finetune/lowering/choose.js';
-import { explicitWeights } from '../../src/finetune/run/gram-weights.js';
-import { withWeights } from '../../src/finetune/run/weights.js';
-import { buildTrainStep, type TrainStep } from '../../src/finetune/step/build.js';
-import { prepareTraining } from '../../src/finetune/step/prepare.js';
-import { fromState, isWeight } from '../../src/finetune/step/state.js';
-import { loadModel, type Model, Tensor } from '../../src/onnx/index.js';
+import type { TrainStep } from '../../src/finetune/step/build.js';
+import { type Model, Tensor } from '../../src/onnx/index.js';
 import {
   constantOf,
-  expand,
   type FormLayer,
   frozenHashes,
   fuse,
@@ -18,22 +12,22 @@ import {
   type TrainingForm,
   toFloat64,
 } from '../../src/reparam/index.js';
-import { createEngine, type Engine, type StepSession } from '../../src/runtime/index.js';
-import { type ArrayData, readSafetensors } from '../support/arrays.js';
+import { createEngine, type Engine } from '../../src/runtime/index.js';
+import type { ArrayData } from '../support/arrays.js';
 import { expectClose } from '../support/close.js';
-import { golden, goldenTest, haveGoldens } from '../support/goldens.js';
-
-interface Info {
-  readonly map_kernel: number;
-  readonly input_shape: number[];
-  readonly replaced: string[];
-  readonly optimizer: { lr: number; momentum: number; weight_decay: number };
-}
-
-function floats(a: ArrayData | undefined, what: string): Float32Array {
-  if (a?.data instanceof Float32Array) return a.data;
-  throw new Error(`no float tensor '${what}' in the goldens`);
-}
+import { goldenTest, haveGoldens } from '../support/goldens.js';
+import {
+  floats,
+  keyOf,
+  keysAt,
+  REFCONV_NETS,
+  REFCONV_STEPS,
+  refconvFeeds,
+  refconvGolden,
+  refconvStep,
+  trainedForm,
+  trainedValues,
+} from '../support/refconv-golden.js';
 
 let engine: Engine;
 if (haveGoldens) {
@@ -43,35 +37,16 @@ if (haveGoldens) {
   afterAll(() => engine.close());
 }
 
-const NETS = ['mobilenet_v2_narrow', 'mobilenet_v2_zero_map5', 'resnet_narrow'];
 const FORMS = ['explicit', 'gram', 'auto'] as const;
 
 describe.each(['portable', 'blocked'] as const)('refocusing for ten steps against PyTorch, %s', (choice) => {
-  for (const [net, form] of NETS.flatMap((n) => FORMS.map((f) => [n, f] as const)))
+  for (const [net, form] of REFCONV_NETS.flatMap((n) => FORMS.map((f) => [n, f] as const)))
     goldenTest(`${net}, ${form}`, async () => {
-      const folder = (file: string): string => golden('refconv', net, file);
-      const info: Info = JSON.parse(readFileSync(folder('info.json'), 'utf8'));
-      const gold = readSafetensors(folder('golden.safetensors'));
-      const data = readSafetensors(folder('batches.safetensors'));
-      const base = await loadModel(folder('forward_eval.onnx'));
-      const expanded = expand(base, { mapKernel: info.map_kernel, init: 'zero' });
+      const net10 = await refconvGolden(net);
+      const { info, gold, data, expanded, maps, training } = net10;
       expect(expanded.form.layers.map((l) => l.layer).sort()).toEqual([...info.replaced].sort());
-      const maps = new Map(expanded.form.layers.map((l) => [l.map.name, l.layer]));
-      const training = withWeights(expanded.model, startingMaps(expanded.model, maps, gold));
       checkKernels(training, gold, 'start');
-
-      const [batch, ...image] = info.input_shape;
-      const prepared = await prepareTraining(training, { batch, image, engine });
-      const step = buildTrainStep(prepared, {
-        optimizer: { kind: 'sgd', momentum: info.optimizer.momentum, nesterov: false },
-        weightDecay: info.optimizer.weight_decay,
-        decayAll: true,
-        loss: { kind: 'cross-entropy', labelSmoothing: 0 },
-        bn: 'train',
-        lowering: await chooseLowering(engine, choice),
-        form,
-        probes: true,
-      });
+      const step = await refconvStep(net10, engine, await chooseLowering(engine, choice), form);
       const gram = form === 'explicit' ? 0 : form === 'gram' ? maps.size : depthwise(expanded.form).length;
       expect(step.gram).toHaveLength(gram);
       const session = await engine.stepSession(step.model, {
@@ -79,24 +54,14 @@ describe.each(['portable', 'blocked'] as const)('refocusing for ten steps agains
         initial: new Map(step.state.map((s) => [s.input, s.initial])),
         fetch: [...step.fetch, ...step.probes.values()],
       });
-      const images = floats(data.get('batches'), 'batches');
-      const labels = data.get('labels')?.data;
-      if (!(labels instanceof BigInt64Array)) throw new Error('labels');
-      const pixels = images.length / 10;
       const apart = choice === 'blocked' ? (KINK[net] ?? 10) : 10;
       const losses: number[] = [];
-      for (let i = 0; i < 10; i++) {
-        const out = await session.step(
-          new Map([
-            [step.image, Tensor.float32(info.input_shape, images.slice(i * pixels, (i + 1) * pixels))],
-            [step.label, Tensor.int32([batch], Array.from(labels.slice(i * batch, (i + 1) * batch), Number))],
-            [step.lr, Tensor.float32([], [info.optimizer.lr])],
-          ]),
-        );
+      for (let i = 0; i < REFCONV_STEPS; i++) {
+        const out = await session.step(refconvFeeds(net10, step, i));
         losses.push(Number(out.get(step.loss)?.typed()[0]));
         if (i === 0) checkGradients(step, out, maps, gold);
         if (i < apart && (i === 0 || i === 4 || i === 9)) {
-          const now = await stateOf(training, step, session);
+          const now = await trainedForm(training, step, session);
           checkState(now, step, maps, gold, `after${i + 1}`);
           checkKernels(now, gold, `after${i + 1}`);
         }
@@ -112,7 +77,7 @@ describe.each(['portable', 'blocked'] as const)('refocusing for ten steps agains
       );
       expect(losses.every(Number.isFinite)).toBe(true);
 
-      const trained = await stateOf(training, step, session);
+      const trained = await trainedForm(training, step, session);
       expect(frozenHashes(trained)).toEqual(frozenHashes(expanded.model));
       await session.release();
       const input = Tensor.float32(info.input_shape, floats(data.get('input'), 'input'));
@@ -135,38 +100,8 @@ async function logitsOf(model: Model, input: Tensor): Promise<Float32Array> {
   return logits;
 }
 
-/** Where a parameter stands in the goldens: maps as `<layer>.w_r`. */
-const keyOf = (name: string, maps: ReadonlyMap<string, string>): string =>
-  maps.has(name) ? `${maps.get(name)}.w_r` : name;
-
-function startingMaps(
-  model: Model,
-  maps: ReadonlyMap<string, string>,
-  gold: ReadonlyMap<string, ArrayData>,
-): Map<string, Tensor> {
-  return new Map(
-    [...model.graph.initializers].flatMap((v): [string, Tensor][] => {
-      const layer = maps.get(v.name);
-      const dims = constantOf(v)?.dims;
-      return layer && dims
-        ? [[v.name, Tensor.float32(dims, floats(gold.get(`start.${layer}.w_r`), layer))]]
-        : [];
-    }),
-  );
-}
-
 /** Layers that the Gram form makes smaller: all of these nets' depthwise ones. */
 const depthwise = ({ layers }: TrainingForm): readonly FormLayer[] => layers.filter((l) => l.groups > 4);
-
-async function stateOf(training: Model, step: TrainStep, session: StepSession): Promise<Model> {
-  const state = await session.readState();
-  const trained = new Map<string, Tensor>();
-  for (const s of step.state) {
-    const tensor = state.get(s.input);
-    if (tensor && isWeight(s)) trained.set(s.name, fromState(s, tensor));
-  }
-  return withWeights(training, explicitWeights(step.gram, trained).weights);
-}
 
 /** The README's bound on parameters and kernels. */
 const BOUND = { absolute: 2e-5 };
@@ -186,22 +121,12 @@ function checkState(
   gold: ReadonlyMap<string, ArrayData>,
   when: string,
 ): void {
-  const values = new Map([...model.graph.initializers].map((v) => [v.name, v]));
-  const inGramForm = new Set(step.gram.flatMap((l) => [l.z, l.alpha]));
-  const names = step.state.filter((s) => isWeight(s) && !inGramForm.has(s.name)).map((s) => s.name);
-  let compared = 0;
-  for (const name of [...names, ...step.gram.map((l) => l.map)]) {
-    const value = values.get(name);
-    const got = value && constantOf(value)?.typed();
-    if (!(got instanceof Float32Array)) throw new Error(name);
-    const key = `${when}.${keyOf(name, maps)}`;
+  const values = trainedValues(model, step, maps);
+  for (const [name, got] of values) {
+    const key = `${when}.${name}`;
     expectClose(got, floats(gold.get(key), key), BOUND, key);
-    compared++;
   }
-  const expected = [...gold.keys()].filter(
-    (k) => k.startsWith(`${when}.`) && !k.endsWith('.w_t') && !k.endsWith('logits'),
-  );
-  expect(compared, 'every parameter and statistic').toBe(expected.length);
+  expect(values.size, 'every parameter and statistic').toBe(keysAt(gold, when).length);
 }
 
 function checkKernels(training: Model, gold: ReadonlyMap<string, ArrayData>, when: string): void {

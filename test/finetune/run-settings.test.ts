@@ -39,6 +39,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   lr: 0.002,
   seed: 0,
   device: 'cpu',
+  allowSoftware: false,
   resume: false,
   checkpointEvery: 0,
   memoryCheck: true,

@@ -40,6 +40,7 @@ const options = (out: string, change: Partial<TrainOptions> = {}): TrainOptions 
   batch: 16,
   seed: 0,
   device: 'cpu',
+  allowSoftware: false,
   resume: false,
   checkpointEvery: 0,
   memoryCheck: true,

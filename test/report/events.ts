@@ -48,6 +48,7 @@ export const report: RefocusReport = {
   seed: 7,
   epochs: 3,
   device: 'cpu',
+  why: [],
   engine: 'onnxruntime-node 1.30.0 (cpu)',
   lowering: 'portable',
   versions: { reparam: '0.1.0' },

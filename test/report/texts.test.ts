@@ -87,6 +87,7 @@ test('trainText: accuracy, data, engine, step, file', () => {
     seed: 3,
     epochs: 2,
     device: 'cpu',
+    why: [],
     engine: 'onnxruntime-node 1.30.0 (cpu)',
     lowering: 'portable',
     results: { trained: result },

@@ -13,11 +13,11 @@ test('the diagnosis of a machine that can run these tests', async () => {
   expect(d.cpu.threads).toBeGreaterThanOrEqual(1);
   expect(d.cpu.threads).toBeLessThanOrEqual(d.cpu.available);
   expect(d.memory.freeBytes).toBeLessThanOrEqual(d.memory.totalBytes);
-  expect(d.devices.map((x) => [x.device, x.usable])).toEqual([
-    ['cpu', true],
-    ['webgpu', false],
-    ['cuda', false],
-  ]);
+  expect(d.devices.map((x) => x.device)).toEqual(['cpu', 'webgpu', 'cuda']);
+  expect(d.devices[0].usable).toBe(true);
+  // What this machine lacks is said with what to do.
+  for (const { usable, note } of d.devices)
+    expect(note).toMatch(usable ? /gave the right numbers/ : /--device cpu/);
   expect(d.tfjs.at(-1)).toEqual({
     name: '@tensorflow/tfjs',
     version: expect.stringMatching(/^\d+\.\d+\.\d+/),

@@ -16,6 +16,8 @@ export interface Evaluator {
 
 export interface EvaluatorOptions {
   readonly engine: Engine;
+  /** What prepares the graph. Default: the engine. */
+  readonly host?: Engine;
   readonly batch: number;
   /** C, H, W. */
   readonly image: readonly number[];
@@ -29,7 +31,7 @@ export interface EvaluatorOptions {
  * @throws UnsupportedError for a model that has no single float32 output [N,classes]
  */
 export async function createEvaluator(source: Model, options: EvaluatorOptions): Promise<Evaluator> {
-  const { engine, batch, image } = options;
+  const { engine, host = engine, batch, image } = options;
   const copy = cloneModel(source);
   toInferenceMode(copy);
   const judged = mainOutput(copy, options.auxiliary);
@@ -39,7 +41,7 @@ export async function createEvaluator(source: Model, options: EvaluatorOptions):
   const input = onlyInput(copy);
   const { model } = await specialize(copy, {
     inputShapes: new Map([[input.name, [batch, ...image]]]),
-    engine,
+    engine: host,
   });
   const { graph } = model;
   const output = mainOutput(model);

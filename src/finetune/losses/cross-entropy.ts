@@ -30,7 +30,7 @@ function emit({ b, output, shape, target: label, scale }: Judged, smoothing: num
     const target = smoothed(b, oneHot(b, labels, logits, [n, classes]), smoothing, classes);
     const weight = numbersLike(b, logits).of(1 / n);
     const { loss, gradient } = softmaxCrossEntropy({ b, logits, target, weight, scale });
-    const correct = count(b, b.op('Equal', [largest(b, logits), labels]), logits);
+    const correct = count(b, b.op('Equal', [largest(b, logits, [n, classes]), labels]), logits);
     return { loss, gradient: shapedAs(b, gradient, shape), correct };
   });
 }

@@ -21,10 +21,7 @@ function emit({ b, output, shape, target, scale }: Judged): LossNodes {
     const total = b.op('ReduceSum', [b.op('Mul', [difference, difference])], { keepdims: 0 });
     const loss = b.op('Mul', [total, of(1 / size)], {}, { name: 'value' });
     const gradient = b.op('Mul', [difference, of((2 * scale) / size)], {}, { name: 'gradient' });
-    return {
-      loss,
-      gradient,
-      correct: count(b, b.op('Equal', [largest(b, output), largest(b, target)]), output),
-    };
+    const [found, expected] = [output, target].map((v) => largest(b, v, shape));
+    return { loss, gradient, correct: count(b, b.op('Equal', [found, expected]), output) };
   });
 }

@@ -39,7 +39,7 @@ function emit(
     const weight = b.op('Div', [mask, some]);
     const target = smoothed(b, oneHot(b, labels, logits, shape), labelSmoothing, classes);
     const nodes = softmaxCrossEntropy({ b, logits, target, weight, scale });
-    const right = b.op('And', [b.op('Equal', [largest(b, logits), labels]), counts]);
+    const right = b.op('And', [b.op('Equal', [largest(b, logits, shape), labels]), counts]);
     return { ...nodes, correct: count(b, right, logits) };
   });
 }

@@ -27,7 +27,8 @@ function emit({ b, output, shape, target: given, scale }: Judged, smoothing: num
     const mass = b.op('ReduceSum', [target, b.i64([1])], { keepdims: 1 });
     const weight = numbersLike(b, logits).of(1 / n);
     const { loss, gradient } = softmaxCrossEntropy({ b, logits, target, mass, weight, scale });
-    const correct = count(b, b.op('Equal', [largest(b, logits), largest(b, given)]), logits);
+    const [found, expected] = [logits, given].map((v) => largest(b, v, [n, classes]));
+    const correct = count(b, b.op('Equal', [found, expected]), logits);
     return { loss, gradient: shapedAs(b, gradient, shape), correct };
   });
 }

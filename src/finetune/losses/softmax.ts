@@ -1,4 +1,5 @@
 import type { GraphBuilder, Value } from '../../onnx/index.js';
+import { firstIndex } from '../first-index.js';
 import type { LossNodes } from './loss.js';
 import { numbersLike } from './numbers.js';
 
@@ -73,9 +74,10 @@ export function oneHot(b: GraphBuilder, labels: Value, like: Value, shape: reado
   return numbersLike(b, like).cast(b.op('Equal', [labels, range]));
 }
 
-/** The index of the largest value over axis 1, int32 [N,1,…]; the first of equal ones. */
-export function largest(b: GraphBuilder, scores: Value): Value {
-  return b.op('Cast', [b.op('ArgMax', [scores], { axis: 1, keepdims: 1 })], { to: 6 });
+/** The index of the largest value over axis 1 of [N,K,…], int32 [N,1,…]; the first of equal ones, K where there is NaN. */
+export function largest(b: GraphBuilder, scores: Value, shape: readonly number[]): Value {
+  const most = b.op('ReduceMax', [scores, b.i64([1])], { keepdims: 1 });
+  return firstIndex(b, b.op('Equal', [scores, most]), shape, 1);
 }
 
 /** How many entries of a bool tensor hold, as a float scalar. */

@@ -11,6 +11,8 @@ import { checkClasses } from './resolve.js';
 
 export interface EvaluateSetOptions {
   readonly engine: Engine;
+  /** What prepares graphs. Default: the engine. */
+  readonly host?: Engine;
   readonly set: Dataset;
   readonly preprocess: Preprocess;
   readonly batch: number;
@@ -91,8 +93,8 @@ export async function evaluateSet<Name extends string>(
 
 async function evaluatorFor(model: Model, loader: Loader, options: EvaluateSetOptions): Promise<Evaluator> {
   const [batch, ...image] = loader.shape;
-  const { engine, preprocess, set, auxiliary = [] } = options;
-  const evaluator = await createEvaluator(model, { engine, batch, image, preprocess, auxiliary });
+  const { engine, host = engine, preprocess, set, auxiliary = [] } = options;
+  const evaluator = await createEvaluator(model, { engine, host, batch, image, preprocess, auxiliary });
   try {
     checkClasses(set, evaluator.classes, preprocess);
   } catch (error) {

@@ -10,7 +10,7 @@ import type { RunRecord } from './folder.js';
  * stopped at a corrupt image saw none before it. `preprocess` and `distill` may name files, so their content is recorded.
  * `form`
  * and `lowering` say how the same numbers are computed; a run that changes one goes on from converted state, and rounds
- * otherwise: the checkpoint holds which lowering made it, and a change is told.
+ * otherwise: the checkpoint holds which lowering made it, and a change is told. A run may go on on another device.
  */
 const FREE = new Set([
   'resume',
@@ -20,6 +20,8 @@ const FREE = new Set([
   'checkpointEvery',
   'preprocess',
   'threads',
+  'device',
+  'allowSoftware',
   'distill',
   'form',
   'lowering',

@@ -37,7 +37,7 @@ export interface ReportInit {
 
 /** `report.json` of a refocusing run. */
 export function refocusReport({ title, spec, bench, options, outcome }: ReportInit): RefocusReport {
-  const { engine, preprocess } = bench.init;
+  const { preprocess } = bench.init;
   const { trained, written, verified, frozen, form, problems } = outcome;
   const { method, init, mapKernel, seed, epochs } = options;
   const counts = { deployed: countModel(written.fused), training: countModel(written.training) };
@@ -58,10 +58,9 @@ export function refocusReport({ title, spec, bench, options, outcome }: ReportIn
     form: { choice: options.form, gram: gram.length, explicit: form.layers.length - gram.length },
     seed,
     epochs,
-    device: engine.device,
-    engine: engine.name,
+    ...bench.device,
     lowering: trained.step.lowering,
-    versions: versions(engine.name),
+    versions: versions(bench.engine.name),
     preprocess,
     options: { ...options },
     groups: trained.groups,

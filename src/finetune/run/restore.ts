@@ -11,7 +11,7 @@ const CALIBRATION_IMAGES = 512;
  */
 export async function restoreFoldedNorms(model: Model, bench: Workbench): Promise<Model> {
   const { model: restored, inserted } = await restoreBatchNorm(model, {
-    engine: bench.init.engine,
+    engine: bench.init.host,
     batches: bench.networkInputs(model, CALIBRATION_IMAGES),
   });
   if (inserted.length === 0) return model;

@@ -3,11 +3,10 @@ import { writeFileAtomic } from '../../base/files.js';
 import type { Preprocess } from '../../base/preprocess.js';
 import type { TrainEval } from '../../data/index.js';
 import type { Model } from '../../onnx/index.js';
-import { createEngine } from '../../runtime/index.js';
 import type { Listener } from '../events.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import { checkImages } from './check-images.js';
-import { engineOf } from './engine.js';
+import { deviceEngine, hostEngine } from './engine.js';
 import { openRunFolder } from './folder.js';
 import { checkGroups } from './groups.js';
 import { runRecord } from './record.js';
@@ -28,7 +27,7 @@ export interface RunInit {
 }
 
 /**
- * Starts an engine and a workbench, makes sure that what is to be trained can be, opens the run's folder, and closes all
+ * Starts engines and a workbench, makes sure that what is to be trained can be, opens the run's folder, and closes all
  * whatever happens. What `work` returns is written as `report.json`, last: a folder without one holds an unfinished run.
  * @throws as {@link Workbench.check} and {@link openRunFolder}, before the folder has been touched
  */
@@ -42,12 +41,19 @@ export async function inRunFolder<Report>(
     trained.map((t) => t.model),
   );
   const teacher = options.distill === undefined ? undefined : await loadTeacher(options.distill, preprocess);
-  const engine = await createEngine(engineOf(options));
+  const host = await hostEngine(options);
   try {
-    const bench = new Workbench({ engine, sets, preprocess, teacher, options, listener, signal });
+    const bench = new Workbench({ host, sets, preprocess, teacher, options, listener, signal });
     try {
-      for (const each of trained) await bench.check(each.model, each.refocusing);
-      const { threads } = engine;
+      const needs: number[] = [];
+      for (const each of trained) needs.push(await bench.need(each.model, each.refocusing));
+      const [{ model: last, refocusing }] = trained.slice(-1);
+      // Blocked kernels are the CPU's.
+      const asked = options.lowering === 'blocked' && options.device === 'auto' ? 'cpu' : options.device;
+      const trial = bench.trialOf(last, refocusing);
+      await bench.runOn(await deviceEngine(host, { ...options, device: asked }, trial, listener));
+      for (const [i, each] of trained.entries()) await bench.check(each.model, each.refocusing, needs[i]);
+      const { threads } = host;
       const record = await runRecord({
         command,
         options: { ...options },
@@ -65,6 +71,6 @@ export async function inRunFolder<Report>(
       await bench.close();
     }
   } finally {
-    await engine.close();
+    await host.close();
   }
 }

@@ -45,7 +45,7 @@ export async function verifyOn(
     if (a.output !== a.logits)
       seen.add(rows(a.output, count, a.classes), rows(b.output, count, b.classes), false);
   });
-  const random = await verify(written, fused, bench.init.engine, { tolerance, samples: RANDOM_SAMPLES });
+  const random = await verify(written, fused, bench.init.host, { tolerance, samples: RANDOM_SAMPLES });
   return {
     training: results.training,
     fused: results.fused,

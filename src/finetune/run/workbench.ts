@@ -3,9 +3,19 @@ import { UsageError } from '../../base/errors.js';
 import type { Preprocess } from '../../base/preprocess.js';
 import { Loader, type TrainEval } from '../../data/index.js';
 import type { Model, Tensor } from '../../onnx/index.js';
-import { availableMemory, type Engine, estimateStepMemory, type StepMemory } from '../../runtime/index.js';
+import {
+  availableMemory,
+  type ChosenDevice,
+  type DeviceTrial,
+  type Engine,
+  estimateStepMemory,
+  requireBuffers,
+  requireRight,
+  type StepMemory,
+  type Trial,
+} from '../../runtime/index.js';
 import type { Listener, Phase } from '../events.js';
-import { chooseLowering } from '../lowering/choose.js';
+import { chooseLowering, type LoweringChoice } from '../lowering/choose.js';
 import type { DataOptions, OptimOptions, RunOptions } from '../options.js';
 import type { DataSummary, Evaluation } from '../results.js';
 import { buildTrainStep, type TrainStep, type TrainStepOptions } from '../step/build.js';
@@ -20,10 +30,12 @@ import { checkClasses, chooseAugment } from './resolve.js';
 import { openPhase } from './resume.js';
 import { stepOptions } from './step-options.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
+import { stepTrial, TIMED_IMAGES, TRIAL_IMAGES, timeStep } from './trial.js';
 import { withWeights } from './weights.js';
 
 export interface WorkbenchInit {
-  readonly engine: Engine;
+  /** The CPU's: prepares graphs, checks results. */
+  readonly host: Engine;
   readonly sets: TrainEval;
   readonly preprocess: Preprocess;
   /** The network that `options.distill` names. */
@@ -31,6 +43,13 @@ export interface WorkbenchInit {
   readonly options: OptimOptions & DataOptions & RunOptions;
   readonly listener: Listener;
   readonly signal: AbortSignal | undefined;
+}
+
+/** The number of images and the engine that a step graph is for; default: the bench's. */
+export interface StepPlace {
+  readonly batch?: number;
+  readonly engine?: Engine;
+  readonly lowering?: LoweringChoice;
 }
 
 /** How the maps of a training form are trained. */
@@ -58,6 +77,7 @@ export class Workbench {
   readonly image: readonly [number, number, number];
   readonly skipped = new Set<string>();
   readonly #train: Loader;
+  #device: ChosenDevice;
   #run: string | undefined;
 
   /** @throws UsageError when a step would take more images than the training set has */
@@ -65,6 +85,7 @@ export class Workbench {
     const { options, preprocess, sets } = init;
     this.init = init;
     this.batch = options.batch;
+    this.#device = { engine: init.host, reasons: [], tried: false };
     if (this.batch > sets.train.length)
       throw new UsageError({
         problem: `--batch ${this.batch} is more than the training set has`,
@@ -86,6 +107,26 @@ export class Workbench {
     this.image = [channels, height, width];
   }
 
+  /** What trains and evaluates. */
+  get engine(): Engine {
+    return this.#device.engine;
+  }
+
+  /** For a report: what trains and evaluates, and why. */
+  get device(): { readonly device: string; readonly engine: string; readonly why: readonly string[] } {
+    const { engine, reasons } = this.#device;
+    return { device: engine.device, engine: engine.name, why: reasons };
+  }
+
+  /**
+   * Trains and evaluates on another engine than the CPU's from now on; the bench closes it.
+   * @throws EnvironmentError when it has not the kernels that `--lowering` asks for
+   */
+  async runOn(device: ChosenDevice): Promise<void> {
+    this.#device = device;
+    await chooseLowering(device.engine, this.init.options.lowering);
+  }
+
   /** For a report: the sets, and what could not be read of them so far. */
   get summary(): DataSummary {
     const { train, eval: evaluation, how, coincide } = this.init.sets;
@@ -96,10 +137,10 @@ export class Workbench {
   async step(
     model: Model,
     { lrFactors, form }: RefocusingOptions = {},
-    batch = this.batch,
+    { batch = this.batch, engine = this.engine, lowering = this.init.options.lowering }: StepPlace = {},
   ): Promise<TrainStep> {
-    const { engine, options, preprocess, sets, teacher } = this.init;
-    const fixed = { batch, image: this.image, engine };
+    const { host, options, preprocess, sets, teacher } = this.init;
+    const fixed = { batch, image: this.image, engine: host };
     const grouped = groupParameters(model, options.group, lrFactors ?? new Map());
     const prepared = await prepareTraining(model, {
       ...fixed,
@@ -113,7 +154,7 @@ export class Workbench {
     const { temperature, distillWeight: weight } = options;
     return buildTrainStep(prepared, {
       ...stepOptions(options),
-      lowering: await chooseLowering(engine, options.lowering),
+      lowering: await chooseLowering(engine, lowering),
       preprocess,
       lrFactors: grouped.lrFactors,
       decays: grouped.decays,
@@ -122,17 +163,37 @@ export class Workbench {
     });
   }
 
+  /** What a device has to compute right, and faster than the CPU, before it trains a model. */
+  trialOf(model: Model, refocusing?: RefocusingOptions): DeviceTrial {
+    return {
+      trial: () => this.#trial(model, refocusing),
+      milliseconds: async (engine) => {
+        const batch = engine === this.init.host ? Math.min(this.batch, TIMED_IMAGES) : this.batch;
+        return timeStep(engine, await this.step(model, refocusing, { engine, batch }));
+      },
+    };
+  }
+
+  async #trial(model: Model, refocusing?: RefocusingOptions): Promise<Trial> {
+    const batch = Math.min(this.batch, TRIAL_IMAGES);
+    return stepTrial(await this.step(model, refocusing, { batch, lowering: 'portable' }));
+  }
+
+  /** Bytes that a step for a model needs on the CPU. @throws InputError why there is no step for it */
+  async need(model: Model, refocusing?: RefocusingOptions, batch = this.batch): Promise<number> {
+    return memoryOf(await this.step(model, refocusing, { batch })).total;
+  }
+
   /**
-   * Makes sure, before anything runs, that there is a step for a model and that it fits into the memory.
-   * @throws InputError why there is none; EnvironmentError when it does not fit, unless `memoryCheck` is off
+   * Makes sure that what runs on the processor fits into the memory. (How much a graphics device has nothing tells.)
+   * @param need of a step of the run's batch
+   * @throws EnvironmentError when it does not fit, unless `memoryCheck` is off
    */
-  async check(model: Model, refocusing?: RefocusingOptions, step?: TrainStep): Promise<void> {
-    const first = step ?? (await this.step(model, refocusing));
-    if (!this.init.options.memoryCheck) return;
+  async check(model: Model, refocusing: RefocusingOptions | undefined, need: number): Promise<void> {
+    if (!this.init.options.memoryCheck || this.engine.device !== 'cpu') return;
     await checkMemory({
       batch: this.batch,
-      needs: async (batch) =>
-        memoryOf(batch === this.batch ? first : await this.step(model, refocusing, batch)).total,
+      needs: async (batch) => (batch === this.batch ? need : this.need(model, refocusing, batch)),
       available: availableMemory(),
     });
   }
@@ -147,7 +208,8 @@ export class Workbench {
     epochs: number,
     refocusing?: RefocusingOptions,
   ): Promise<TrainedModel> {
-    const { engine, options, listener, signal } = this.init;
+    const { options, listener, signal } = this.init;
+    const { engine } = this;
     const run = this.#begun();
     const opened = await openPhase({
       folder: options.out,
@@ -165,7 +227,12 @@ export class Workbench {
       level: 'info',
       message: `${phase}: one step of ${this.batch} images needs about ${memoryText(memory.total)}`,
     });
-    await this.check(model, refocusing, step);
+    await this.check(model, refocusing, memory.total);
+    if (engine !== this.init.host && this.#device.tried) {
+      // BatchNormalization may have been put back since the device was chosen.
+      await requireRight(engine, this.init.host, await this.#trial(model, refocusing));
+      await requireBuffers(engine, step.model);
+    }
     const trained = await trainPhase({
       phase,
       engine,
@@ -191,12 +258,14 @@ export class Workbench {
     models: Readonly<Record<Name, Model>>,
     each?: (batch: BatchOutputs) => void,
   ): Promise<Readonly<Record<Name, Evaluation>>> {
-    const { engine, preprocess, listener, signal, options, sets } = this.init;
+    const { host, preprocess, listener, signal, options, sets } = this.init;
+    const { engine } = this;
     const { batch, strict, workers } = options;
     return evaluateSet(
       models,
       {
         engine,
+        host,
         set: sets.eval,
         preprocess,
         batch,
@@ -249,6 +318,7 @@ export class Workbench {
   }
 
   async close(): Promise<void> {
+    if (this.engine !== this.init.host) await this.engine.close();
     await this.#train.close();
   }
 

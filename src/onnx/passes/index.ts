@@ -3,3 +3,4 @@ export { constantsToInitializers } from './constants.js';
 export { eliminateDeadNodes, type PassResult } from './dead-nodes.js';
 export { rebuildNode } from './rebuild.js';
 export { upgradeOpset } from './upgrade-opset.js';
+export * from './with-outputs.js';

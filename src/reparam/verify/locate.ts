@@ -1,4 +1,4 @@
-import { cloneModel, type Model, type Node, type Tensor } from '../../onnx/index.js';
+import { type Model, type Node, type Tensor, withOutputs } from '../../onnx/index.js';
 import type { Engine } from '../../runtime/engine.js';
 import { constantRegion } from '../constants.js';
 import { isFloatType } from '../numbers.js';
@@ -27,7 +27,7 @@ export async function locate(
   const shared = sharedNodes(a, b);
   const names = shared.map((n) => n.output(0).name);
   const sessions = await Promise.all(
-    [a, b].map((m) => engine.session(fetching(m, names), { optimization: 'none' })),
+    [a, b].map((m) => engine.session(withOutputs(m, names), { optimization: 'none' })),
   );
   let worst: Located | undefined;
   try {
@@ -72,17 +72,3 @@ function sharedNodes(a: Model, b: Model): Node[] {
 
 /** Their outputs are no tensors that a session could return. */
 const NO_TENSOR = /^(Sequence|Optional|SplitToSequence)/;
-
-/** A copy of the model with these values as outputs too. */
-export function fetching(model: Model, names: readonly string[]): Model {
-  const copy = cloneModel(model);
-  const values = new Map([...copy.graph.values()].map((v) => [v.name, v]));
-  const present = new Set(copy.graph.outputs.map((v) => v.name));
-  for (const name of names) {
-    const value = values.get(name);
-    if (!value || present.has(name)) continue;
-    present.add(name);
-    copy.graph.addOutput(value);
-  }
-  return copy;
-}

@@ -1,11 +1,11 @@
-import { cloneModel, type DataType, type Model, type Tensor } from '../../onnx/index.js';
+import { cloneModel, type DataType, type Model, type Tensor, withOutputs } from '../../onnx/index.js';
 import type { Engine, Session } from '../../runtime/engine.js';
 import { toInferenceMode } from '../../runtime/specialize/inference-mode.js';
 import { logitsOf } from '../logits.js';
 import { SIGNIFICAND_DIGITS } from '../numbers.js';
 import { type Agreement, classesOf, compareAnswers, compareTensors } from './compare.js';
 import { type Feeds, hasOpenBatch, oneSample, randomBatches, samplesOf } from './inputs.js';
-import { fetching, locate } from './locate.js';
+import { locate } from './locate.js';
 import { signatureProblems } from './signature.js';
 import { compareWeights, type WeightError } from './weights.js';
 
@@ -123,7 +123,7 @@ async function compareRuns(
   // The runtime's own fusions are off: what is compared is what the files say.
   const open = (model: Model, side: 'a' | 'b'): Promise<Session> =>
     engine.session(
-      fetching(
+      withOutputs(
         model,
         points.map((p) => p[side]),
       ),

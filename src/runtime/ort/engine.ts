@@ -1,14 +1,20 @@
 import { UsageError } from '../../base/errors.js';
 import { workerUrl } from '../../base/worker.js';
-import type { DataType } from '../../onnx/index.js';
+import type { DataType, Model } from '../../onnx/index.js';
 import { arithmeticCores } from '../cores.js';
-import type { SessionOptions } from '../engine.js';
+import type { Device, SessionOptions, StepSessionInit } from '../engine.js';
 import { WorkerClient } from '../worker/client.js';
 import { WorkerEngine } from '../worker/engine.js';
 import type { Backend, OpenOptions } from '../worker/protocol.js';
+import { mendForWebgpu } from './mend-webgpu.js';
+import { PROVIDERS, staysOnDevice } from './providers.js';
 import { isFeedable } from './tensors.js';
 
 export interface OrtEngineOptions {
+  /** Default: `cpu`. */
+  readonly device?: Device;
+  /** What the device is, for the engine's name. */
+  readonly adapter?: string;
   /** Threads inside one operator; default: the physical cores. */
   readonly threads?: number;
   /**
@@ -18,28 +24,40 @@ export interface OrtEngineOptions {
   readonly spinning?: boolean;
 }
 
-/** onnxruntime-node in a worker thread, CPU provider. */
+/** onnxruntime-node in a worker thread. */
 export class OrtEngine extends WorkerEngine {
-  readonly device = 'cpu';
+  readonly device: Device;
   readonly name: string;
   readonly threads: number;
   /** Execution providers that the installed runtime knows. */
   readonly backends: readonly Backend[];
   readonly #spinning: boolean;
 
-  private constructor(client: WorkerClient, threads: number, spinning: boolean) {
+  private constructor(
+    client: WorkerClient,
+    { device, adapter }: { readonly device: Device; readonly adapter: string | undefined },
+    threads: number,
+    spinning: boolean,
+  ) {
     super(client);
+    this.device = device;
     this.threads = threads;
     this.backends = client.ready.backends;
     this.#spinning = spinning;
-    this.name = `onnxruntime-node ${client.ready.version} (${this.device})`;
+    const on = adapter === undefined ? device : `${device}: ${adapter}`;
+    this.name = `onnxruntime-node ${client.ready.version} (${on})`;
   }
 
   /** @throws UsageError a bad thread count; EnvironmentError the runtime is not installed or cannot be loaded */
-  static async start({ threads, spinning = true }: OrtEngineOptions = {}): Promise<OrtEngine> {
+  static async start({
+    device = 'cpu',
+    adapter,
+    threads,
+    spinning = true,
+  }: OrtEngineOptions = {}): Promise<OrtEngine> {
     const count = checkThreads(threads) ?? arithmeticCores();
     const client = await WorkerClient.start(workerUrl(import.meta.url, './worker.js'));
-    return new OrtEngine(client, count, spinning);
+    return new OrtEngine(client, { device, adapter }, count, spinning);
   }
 
   protected override isFeedable(type: DataType): boolean {
@@ -47,7 +65,26 @@ export class OrtEngine extends WorkerEngine {
   }
 
   protected override openOptions({ threads, optimization = 'all' }: SessionOptions): OpenOptions {
-    return { threads: checkThreads(threads) ?? this.threads, spinning: this.#spinning, optimization };
+    return {
+      threads: checkThreads(threads) ?? this.threads,
+      spinning: this.#spinning,
+      optimization,
+      device: this.device,
+    };
+  }
+
+  protected override keptOutputs({ state, initial }: StepSessionInit): string[] {
+    if (!PROVIDERS[this.device].keepsTensors) return [];
+    return state
+      .filter(({ input }) => {
+        const tensor = initial.get(input);
+        return tensor !== undefined && tensor.size > 0 && staysOnDevice(tensor.dataType);
+      })
+      .map((b) => b.output);
+  }
+
+  protected override prepare(model: Model): Model {
+    return this.device === 'webgpu' ? mendForWebgpu(model) : model;
   }
 }
 

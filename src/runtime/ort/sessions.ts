@@ -1,40 +1,42 @@
-import type { StateBinding } from '../engine.js';
 import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from '../worker/protocol.js';
 import type { SessionServer } from '../worker/serve.js';
 import { discard } from './discard.js';
 import type { Ort } from './load.js';
-import { bytesOf, fromOrt, toOrt, zeros } from './tensors.js';
-
-type Tensors = Record<string, Ort.Tensor>;
-
-/**
- * The state of a step graph: two sets of tensors that take turns. `current` is fed (borrowed, not copied), and the run
- * writes the new state straight into `next`, for the runtime fills tensors that are passed as fetches. The binding also
- * makes a copy of every output for its own result, which is freed: about 2 ms for 28 MB, and not to be avoided in 1.30.
- */
-interface State {
-  readonly bindings: readonly StateBinding[];
-  readonly fetch: readonly string[];
-  /** Both by input name. */
-  current: Tensors;
-  next: Tensors;
-}
+import { PROVIDERS } from './providers.js';
+import { DeviceState } from './state/device.js';
+import { DeviceTensors } from './state/device-tensors.js';
+import { HostState } from './state/host.js';
+import { pick, type StepState } from './state/state.js';
+import { fromOrt, toOrt } from './tensors.js';
 
 interface Open {
   readonly session: Ort.InferenceSession;
-  state?: State;
+  /** A step session's: what comes back from each step, which of it is state, and where the state is. */
+  step?: {
+    readonly fetch: readonly string[];
+    readonly stateful: ReadonlySet<string>;
+    readonly state: StepState;
+  };
 }
 
-/** The sessions of onnxruntime-node. */
+/** The sessions of onnxruntime-node, all on one device. */
 export class SessionTable implements SessionServer {
   readonly #ort: typeof Ort;
   readonly #open = new Map<number, Open>();
+  #device: DeviceTensors | undefined;
 
   constructor(ort: typeof Ort) {
     this.#ort = ort;
   }
 
+  /** What lies on the device; undefined where nothing can, or no session is open yet. */
+  get device(): DeviceTensors | undefined {
+    return this.#device;
+  }
+
   async open({ session, source, options }: Calls['open']['ask']): Promise<SessionNames> {
+    if (PROVIDERS[options.device ?? 'cpu'].keepsTensors)
+      this.#device ??= new DeviceTensors(this.#ort, sessionOptions({ ...options, keep: [] }));
     const made = await create(this.#ort, source, sessionOptions(options));
     if (source.kind === 'bytes' && source.bytes.buffer instanceof ArrayBuffer) discard(source.bytes.buffer);
     this.#open.set(session, { session: made });
@@ -42,14 +44,13 @@ export class SessionTable implements SessionServer {
   }
 
   makeStep({ session, bindings, specs, fetch }: Calls['state']['ask']): null {
-    const set = (): Tensors => {
-      const tensors = zeros(
-        this.#ort,
-        specs.map(([, spec]) => spec),
-      );
-      return Object.fromEntries(specs.map(([name], i) => [name, tensors[i]]));
+    this.#get(session).step = {
+      fetch,
+      stateful: new Set(bindings.map((b) => b.output).filter((name) => fetch.includes(name))),
+      state: this.#device
+        ? new DeviceState(this.#ort, this.#device, bindings, specs)
+        : new HostState(this.#ort, bindings, specs),
     };
-    this.#get(session).state = { bindings, fetch, current: set(), next: set() };
     return null;
   }
 
@@ -60,39 +61,32 @@ export class SessionTable implements SessionServer {
 
   async step({ session, feeds }: Calls['step']['ask']): Promise<NamedTensors> {
     const open = this.#get(session);
-    const state = stateOf(open);
-    const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries([
-      ...state.fetch.map((name) => [name, null] as const),
-      ...state.bindings.map(({ input, output }) => [output, pick(state.next, input)] as const),
-    ]);
-    const results = await open.session.run({ ...this.#tensors(feeds), ...state.current }, fetches);
-    const filled = state.next;
-    state.next = state.current;
-    state.current = filled;
-    const kept = new Set(state.bindings.map((b) => b.output));
-    const fetched = new Set(state.fetch);
-    for (const { input, output } of state.bindings)
-      if (!fetched.has(output)) discardCopy(pick(results, output), pick(state.current, input));
-    return state.fetch.map((name) => [name, fromOrt(pick(results, name), !kept.has(name))] as const);
+    const { fetch, stateful, state } = stepOf(open);
+    const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries(fetch.map((name) => [name, null]));
+    const results = await open.session.run(
+      { ...this.#tensors(feeds), ...state.current },
+      { ...fetches, ...state.fetches },
+    );
+    state.accept(results, stateful);
+    const out: [string, NamedTensors[number][1]][] = [];
+    for (const name of fetch)
+      out.push([name, stateful.has(name) ? await state.output(name) : fromOrt(pick(results, name), true)]);
+    return out;
   }
 
-  readState({ session }: Calls['readState']['ask']): NamedTensors {
-    const { current } = stateOf(this.#get(session));
-    return Object.entries(current).map(([name, t]) => [name, fromOrt(t, false)] as const);
+  readState({ session }: Calls['readState']['ask']): Promise<NamedTensors> {
+    return stepOf(this.#get(session)).state.read();
   }
 
   writeState({ session, state }: Calls['writeState']['ask']): null {
-    const { current } = stateOf(this.#get(session));
-    for (const [name, wire] of state) {
-      bytesOf(pick(current, name)).set(new Uint8Array(wire.buffer));
-      discard(wire.buffer);
-    }
+    stepOf(this.#get(session)).state.write(state);
     return null;
   }
 
   async release({ session }: Calls['release']['ask']): Promise<null> {
     const open = this.#open.get(session);
     this.#open.delete(session);
+    open?.step?.state.release();
     await open?.session.release();
     return null;
   }
@@ -103,15 +97,9 @@ export class SessionTable implements SessionServer {
     return open;
   }
 
-  #tensors(named: NamedTensors): Tensors {
+  #tensors(named: NamedTensors): Record<string, Ort.Tensor> {
     return Object.fromEntries(named.map(([name, wire]) => [name, toOrt(this.#ort, wire)]));
   }
-}
-
-/** Frees a result that is a copy of the tensor that the run was told to fill. */
-function discardCopy(result: Ort.Tensor, filled: Ort.Tensor): void {
-  const { buffer } = bytesOf(result);
-  if (buffer instanceof ArrayBuffer && buffer !== bytesOf(filled).buffer) discard(buffer);
 }
 
 function create(
@@ -128,9 +116,12 @@ function sessionOptions({
   threads,
   spinning,
   optimization,
+  device = 'cpu',
+  keep = [],
 }: OpenOptions): Ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    executionProviders: [PROVIDERS[device].execution],
+    preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, 'gpu-buffer' as const])),
     executionMode: 'sequential',
     // With a memory pattern the second run takes all it needs as one block, beside what the first run left in the arena:
     // 1.4 to 1.8 times the memory for steps that are 2 to 7 % faster (docs/decisions.md, Memory).
@@ -149,13 +140,7 @@ function sessionOptions({
   };
 }
 
-function stateOf(open: Open): State {
-  if (!open.state) throw new Error('the session has no state');
-  return open.state;
-}
-
-function pick(tensors: Tensors, name: string): Ort.Tensor {
-  const tensor = tensors[name];
-  if (!tensor) throw new Error(`there is no tensor '${name}'`);
-  return tensor;
+function stepOf(open: Open): NonNullable<Open['step']> {
+  if (!open.step) throw new Error('the session has no state');
+  return open.step;
 }

@@ -48,6 +48,7 @@ export function estimateStepMemory({ graph }: Model, state: Iterable<string>): S
   return { total: Object.values(memory).reduce((sum, n) => sum + n, 0), ...memory };
 }
 
-function bytesOf({ shape, type }: Value): number {
+/** Bytes of a value of static shape; 0 where it is not known. */
+export function bytesOf({ shape, type }: Value): number {
   return shape && type?.kind === 'tensor' ? byteSize(type.dataType, sizeOf(shape)) : 0;
 }

@@ -30,16 +30,29 @@ export abstract class WorkerEngine implements Engine {
   /** What the worker is told beside the model. @throws UsageError for what the engine cannot do */
   protected abstract openOptions(options: SessionOptions): OpenOptions;
 
+  /** Outputs of a step graph that stay where the runtime computes. Default: none. */
+  protected keptOutputs(_: StepSessionInit): readonly string[] {
+    return [];
+  }
+
+  /** The model that the runtime gets for one: the same function, written as it computes it right. Default: the model. */
+  protected prepare(model: Model): Model {
+    return model;
+  }
+
   async session(model: Model, options: SessionOptions = {}): Promise<Session> {
     const signature = this.#signature(model);
-    const number = await this.#open(model, signature, options);
+    const number = await this.#open(model, signature, this.openOptions(options));
     return new WorkerSession(this.#client, number, signature);
   }
 
   async stepSession(model: Model, init: StepSessionInit): Promise<StepSession> {
     const signature = this.#signature(model);
     checkState(signature, init);
-    const number = await this.#open(model, signature, init);
+    const number = await this.#open(model, signature, {
+      ...this.openOptions(init),
+      keep: this.keptOutputs(init),
+    });
     return WorkerStepSession.make(this.#client, number, signature, init);
   }
 
@@ -53,11 +66,10 @@ export abstract class WorkerEngine implements Engine {
     return signatureOf(model, (type) => this.isFeedable(type));
   }
 
-  async #open(model: Model, signature: Signature, sessionOptions: SessionOptions): Promise<number> {
-    const options = this.openOptions(sessionOptions);
+  async #open(model: Model, signature: Signature, options: OpenOptions): Promise<number> {
     this.check(model);
     const session = this.#nextSession++;
-    const held = await holdSource(model);
+    const held = await holdSource(this.prepare(model));
     try {
       await this.#client.call('open', { session, source: held.source, options }, held.transfer);
     } catch (error) {

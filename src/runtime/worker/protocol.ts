@@ -1,6 +1,6 @@
 import type { ErrorFacts } from '../../base/errors.js';
 import type { DataType } from '../../onnx/index.js';
-import type { StateBinding } from '../engine.js';
+import type { Device, StateBinding } from '../engine.js';
 
 /**
  * What the main thread and the runtime's worker say to each other. Everything here survives a structured clone;
@@ -27,6 +27,10 @@ export interface OpenOptions {
   readonly threads: number;
   readonly spinning: boolean;
   readonly optimization: 'all' | 'none';
+  /** Default: `cpu`. */
+  readonly device?: Device;
+  /** Outputs that stay on the device. Default: none. */
+  readonly keep?: readonly string[];
 }
 
 export interface SessionNames {

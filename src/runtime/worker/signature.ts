@@ -131,9 +131,29 @@ function listNames(names: readonly string[]): string {
   return `one of ${shown.join(', ')}${names.length > shown.length ? `, … (${names.length} in all)` : ''}`;
 }
 
+/** How Dawn, which computes for the WebGPU provider, says that the device is gone. */
+const LOST = /device (was |is )?lost|DeviceLost|VK_ERROR_DEVICE_LOST|DXGI_ERROR_DEVICE/i;
+/** A buffer that could not be made is noticed where it is used first. */
+const BUFFER =
+  /\[Invalid Buffer|exceeds the max buffer size|exceeds the supported maximum|Failed to create GPU buffer/i;
+
 /** What the runtime said, as an error of ours: memory is the machine's fault, everything else the model's. */
 export function runtimeError(problem: string, cause: Error): ReparamError {
   const found = cause.message.split('\n').slice(0, 3).join(' ');
+  if (LOST.test(cause.message))
+    return new EnvironmentError({
+      problem: `${problem}: the graphics device was lost`,
+      found,
+      hint: 'the last checkpoint is kept: go on with --resume, on this device or with --device cpu',
+      cause,
+    });
+  if (BUFFER.test(cause.message))
+    return new EnvironmentError({
+      problem: `${problem}: a tensor is larger than the graphics adapter's limit for a buffer, or its memory is exhausted`,
+      found,
+      hint: 'use a smaller batch or a smaller image, or --device cpu',
+      cause,
+    });
   return /failed to allocate|bad[_ ]alloc|out of memory/i.test(cause.message)
     ? new EnvironmentError({
         problem: `${problem}: not enough memory`,

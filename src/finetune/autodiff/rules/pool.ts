@@ -5,13 +5,12 @@
  * GlobalMaxPool: dX = dY at the first maximum of each map, row by row (PyTorch's adaptive max pool).
  */
 import { sizeOf, Tensor } from '../../../onnx/index.js';
+import { firstIndex } from '../../first-index.js';
 import { poolGeometry } from '../geometry.js';
 import { emitInternal, typeLike } from '../internal.js';
 import type { GradientContext, Gradients } from '../rule.js';
 import { indicator } from './masks.js';
 import { spreadTo } from './sums.js';
-
-const INT32 = 6;
 
 export function maxPoolGradient(c: GradientContext): Gradients {
   const { b, node, dy } = c;
@@ -45,7 +44,8 @@ export function globalMaxPoolGradient(c: GradientContext): Gradients {
   const pixels = sizeOf(spatial);
   // [N,C,pixels] compared with the position of the first maximum, [N,C,1].
   const rows = b.op('Reshape', [node.input(0), b.i64([n, channels, pixels])]);
-  const first = b.op('Cast', [b.op('ArgMax', [rows], { axis: 2, keepdims: 1 })], { to: INT32 });
+  const most = b.op('Reshape', [node.output(), b.i64([n, channels, 1])]);
+  const first = firstIndex(b, b.op('Equal', [rows, most]), [n, channels, pixels], 2);
   const positions = Tensor.int32(
     [1, 1, pixels],
     Int32Array.from({ length: pixels }, (_, i) => i),
