@@ -6,9 +6,9 @@ import type { Device } from '../engine.js';
 import { WorkerClient } from '../worker/client.js';
 import { WorkerEngine } from '../worker/engine.js';
 import type { OpenOptions } from '../worker/protocol.js';
-import { checkSupported } from './check.js';
 import { chosenPackage } from './load.js';
 import type { TfjsPackage } from './package.js';
+import { prepareForTfjs } from './prepare.js';
 import { isHeld } from './tensors.js';
 
 export interface TfjsEngineOptions {
@@ -52,8 +52,8 @@ export class TfjsEngine extends WorkerEngine {
     return isHeld(type);
   }
 
-  protected override check(model: Model): void {
-    checkSupported(model);
+  protected override prepare(model: Model): Model {
+    return prepareForTfjs(model);
   }
 
   /** None of it means anything here: nodes run as they are written, on the threads that the library has. */

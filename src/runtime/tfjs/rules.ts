@@ -50,7 +50,6 @@ export const REFUSED = {
   ReverseSequence: 'no rule for it',
   Scatter: 'no rule for it',
   ScatterElements: 'no rule for it',
-  ScatterND: 'no rule for it',
   TopK: 'no rule for it',
   Trilu: 'no rule for it',
 } satisfies Partial<Record<SupportedOp, string>>;
@@ -189,6 +188,7 @@ export const RULES = {
   Reshape: rule(ANY, shape.reshape, axesInput),
   Resize: rule(FLOAT, resize, { parameters: [1, 2, 3], refuses: resizeRefuses }),
   Round: float((tf, x) => tf.round(x)),
+  ScatterND: rule(NUMBER, move.scatterNd, { refuses: move.scatterNdRefuses }),
   Selu: rule(FLOAT, unary.selu),
   Shape: rule(ANY, shape.shape),
   Shrink: rule(FLOAT, unary.shrink),

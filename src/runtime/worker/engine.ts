@@ -24,9 +24,6 @@ export abstract class WorkerEngine implements Engine {
   /** Whether tensors of this type can go into the runtime. */
   protected abstract isFeedable(type: DataType): boolean;
 
-  /** Refuses a model that cannot run here, before the worker sees it. */
-  protected check(_model: Model): void {}
-
   /** What the worker is told beside the model. @throws UsageError for what the engine cannot do */
   protected abstract openOptions(options: SessionOptions): OpenOptions;
 
@@ -35,7 +32,10 @@ export abstract class WorkerEngine implements Engine {
     return [];
   }
 
-  /** The model that the runtime gets for one: the same function, written as it computes it right. Default: the model. */
+  /**
+   * The model that the runtime gets for one: the same function, written as it computes it right. Default: the model.
+   * @throws UnsupportedError for one that cannot run here
+   */
   protected prepare(model: Model): Model {
     return model;
   }
@@ -67,7 +67,6 @@ export abstract class WorkerEngine implements Engine {
   }
 
   async #open(model: Model, signature: Signature, options: OpenOptions): Promise<number> {
-    this.check(model);
     const session = this.#nextSession++;
     const held = await holdSource(this.prepare(model));
     try {

@@ -60,6 +60,23 @@ describe('session', () => {
     }
   });
 
+  test('what exporters write around shapes: an end of 2⁶³ − 1 on its way to a Slice, a mask that nobody reads', async () => {
+    const graph = new Graph('as exported');
+    const b = new GraphBuilder(graph, 17);
+    const input = graph.addInput('x', tensorType('float32', ['N', 4]));
+    const last = Tensor.int64([], BigInt64Array.of(2n ** 63n - 1n));
+    const end = b.op('Unsqueeze', [b.op('Constant', [], { value: last }), b.i64([0])]);
+    const rest = b.op('Slice', [input, b.i64([1]), end, b.i64([1])]);
+    const [kept] = b.ops('Dropout', [rest], {}, { outputs: ['y', 'mask'] });
+    kept.type = tensorType('float32', ['N', 3]);
+    graph.addOutput(kept);
+    const model = new Model(graph, 17);
+    const session = await engine.session(model);
+    const out = await session.run(new Map([['x', x()]]));
+    expect([...(out.get('y')?.typed() ?? [])]).toEqual([2, 3, 4, 3, 2, 1]);
+    expect(model.graph.nodes.map((n) => n.opType)).toEqual(['Constant', 'Unsqueeze', 'Slice', 'Dropout']);
+  });
+
   test('64-bit numbers go through as int32, or not at all', async () => {
     const graph = new Graph('count');
     const n = graph.addInput('n', tensorType('int64', []));

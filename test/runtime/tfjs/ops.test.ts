@@ -6,13 +6,14 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { UnsupportedError } from '../../../src/base/errors.js';
 import { type Random, randomFor } from '../../../src/base/random.js';
-import { Graph, Model, sizeOf, type Tensor, tensorType, type Value } from '../../../src/onnx/index.js';
+import { Graph, Model, sizeOf, Tensor, tensorType, type Value } from '../../../src/onnx/index.js';
 import { checkSupported } from '../../../src/runtime/tfjs/check.js';
 import { loadTfjs } from '../../../src/runtime/tfjs/load.js';
 import { REFUSED, RULES } from '../../../src/runtime/tfjs/rules.js';
 import type { Tf } from '../../../src/runtime/tfjs/tf.js';
 import { type CaseJson, caseAttribute, dataType, type TypedDims, tensorOf } from '../../support/op-case.js';
-import { expectLikeReference } from './support.js';
+import { normal } from '../reference/against-ort.js';
+import { expectLikeReference, expectOp } from './support.js';
 
 let tf: Tf;
 beforeAll(async () => {
@@ -114,6 +115,18 @@ describe('like the float64 interpreter', () => {
     for (const [op, list] of byOp)
       expect(refused.get(op) ?? 0, `${op}: all cases are refused`).toBeLessThan(list.length);
   });
+});
+
+test('ScatterND of rows, of elements, and counted from the end', () => {
+  const scatter = (dims: number[], indices: number[], shape: number[], updates: number[]): void =>
+    expectOp(tf, {
+      op: 'ScatterND',
+      opset: 18,
+      inputs: [normal(...dims), Tensor.int64(shape, indices), normal(...updates)],
+    });
+  scatter([4, 3, 2], [-1, 1], [2, 1], [2, 3, 2]);
+  scatter([4, 3, 2], [0, -1, 3, 1], [2, 2], [2, 2]);
+  scatter([2, 3, 2], [0, 0, 0, 0, 1, -1, 1, 2, 0, 1, 0, 1], [2, 2, 3], [2, 2]);
 });
 
 test('an op has a rule or a reason, never both', () => {

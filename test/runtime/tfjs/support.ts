@@ -14,7 +14,7 @@ export function computed(tf: Tf, model: Model, feeds: ReadonlyMap<string, Tensor
   checkSupported(model);
   const before = tf.memory().numTensors;
   const program = new Program(tf, model);
-  const inputs = new Map(Array.from(feeds, ([name, t]) => [name, toTf(tf, name, t, t.bytes())]));
+  const inputs = new Map(Array.from(feeds, ([name, t]) => [name, toTf(tf, name, t, t.bytes().slice())]));
   const outputs = program.run(inputs, program.outputNames);
   const results = new Map(
     Array.from(outputs, ([name, t]) => {
@@ -22,6 +22,11 @@ export function computed(tf: Tf, model: Model, feeds: ReadonlyMap<string, Tensor
       return [name, Tensor.raw(dataType, dims, new Uint8Array(buffer))];
     }),
   );
+  for (const [name, t] of inputs) {
+    const fed = feeds.get(name);
+    const now = fed && new Uint8Array(fromTf(t, fed.dataType).buffer);
+    expect(now, `${name} is written to`).toEqual(fed && Uint8Array.from(fed.bytes()));
+  }
   for (const t of [...inputs.values(), ...outputs.values()]) t.dispose();
   program.dispose();
   expect(tf.memory().numTensors, 'tensors left behind').toBe(before);

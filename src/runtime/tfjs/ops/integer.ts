@@ -7,9 +7,15 @@ import type { Tf, TfTensor } from '../tf.js';
 
 const HALF = 65536;
 
-/** Indices with those below 0 counted from the end of `length`. (A plain number would be a float32, and make all so.) */
-export function fromZero(tf: Tf, indices: TfTensor, length: number): TfTensor {
-  const wrapped = tf.add(indices, tf.scalar(length, 'int32'));
+/**
+ * Indices with those below 0 counted from the end of `length`, one for all or one for each entry of their last axis. (A
+ * plain number would be a float32, and make all so.)
+ */
+export function fromZero(tf: Tf, indices: TfTensor, length: number | readonly number[]): TfTensor {
+  const wrapped = tf.add(
+    indices,
+    tf.tensor(typeof length === 'number' ? length : [...length], undefined, 'int32'),
+  );
   return tf.where(tf.less(indices, tf.scalar(0, 'int32')), wrapped, indices);
 }
 

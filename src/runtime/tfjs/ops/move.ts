@@ -168,11 +168,29 @@ export const gatherElements: Compute = (call) => {
   return tf.transpose(found.reshape(picks.shape), perm);
 };
 
+/**
+ * x with updates in place of what the indices [..., n] point to by the first n axes. The CPU backend writes them into the
+ * tensor that it is given, so it gets a copy.
+ */
+export const scatterNd: Compute = (call) => {
+  const { tf } = call;
+  const [x, indices] = [call.input(0), call.input(1)];
+  const count = indices.shape[indices.rank - 1];
+  const copy = tf.mul(x, tf.scalar(1, x.dtype));
+  return tf.tensorScatterUpdate(copy, fromZero(tf, indices, x.shape.slice(0, count)), call.input(2));
+};
+
+/** Where several updates meet, they would have to be joined. */
+export function scatterNdRefuses(node: Node): string | undefined {
+  const reduction = node.string('reduction', 'none');
+  return reduction === 'none' ? undefined : `reduction = ${reduction}`;
+}
+
 export const identity: Compute = (call: Call) => call.input(0);
 
-/** Dropout passes its input on, unless it is told to drop. */
+/** Dropout passes its input on, unless it is told to drop. A mask that nobody reads need not be made. */
 export function dropoutRefuses(node: Node): string | undefined {
-  if (node.outputs[1] && node.outputs[1].name !== '') return 'output mask';
+  if (node.outputs[1]?.isDead === false) return 'output mask';
   const { training } = dropoutAttributes(node);
   return training === false ? undefined : 'training_mode (train and eval turn it into inference form)';
 }

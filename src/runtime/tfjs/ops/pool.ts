@@ -116,5 +116,5 @@ export function globalPool(f: (tf: Tf, x: TfTensor, axes: number[]) => TfTensor)
 }
 
 export function maxPoolRefuses({ outputs }: Node): string | undefined {
-  return outputs[1] && !(outputs[1].name === '' && outputs[1].isDead) ? 'output Indices' : undefined;
+  return outputs[1]?.isDead === false ? 'output Indices' : undefined;
 }
