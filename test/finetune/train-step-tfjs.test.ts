@@ -2,14 +2,15 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { portableLowering } from '../../src/finetune/lowering/portable/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { goldenTest, haveGoldens } from '../support/goldens.js';
+import { checkRefconvSteps } from '../support/refconv-steps.js';
 import { checkTrainSteps, TRAIN_STEP_NETS } from '../support/train-step-golden.js';
 
-let engine: Engine;
+let [host, engine]: Engine[] = [];
 if (haveGoldens) {
   beforeAll(async () => {
-    engine = await createEngine({ engine: 'tfjs' });
+    [host, engine] = await Promise.all([createEngine({ threads: 1 }), createEngine({ engine: 'tfjs' })]);
   }, 60_000);
-  afterAll(() => engine.close());
+  afterAll(() => Promise.all([host.close(), engine.close()]));
 }
 
 /**
@@ -21,4 +22,13 @@ const factor = (): number => (engine.name.startsWith('@tensorflow/tfjs ') ? 4 : 
 describe('a train step on TensorFlow.js against PyTorch', () => {
   for (const net of TRAIN_STEP_NETS)
     goldenTest(net, () => checkTrainSteps(net, engine, portableLowering, factor()), 180_000);
+});
+
+/** As for other engines that sum in another order, with the kinks of ReLU6 in between. */
+const RELATIVE = 1e-3;
+
+describe('refocusing for ten steps on TensorFlow.js against PyTorch', () => {
+  // Depthwise in the Gram form, and dense.
+  for (const net of ['mobilenet_v2_narrow', 'resnet_narrow'])
+    goldenTest(net, () => checkRefconvSteps(net, host, engine, RELATIVE), 180_000);
 });
