@@ -25,10 +25,7 @@ const built = await timed(() =>
 );
 const step = built.result;
 const encoded = await timed(() => encodeModel(step.model).byteLength);
-const estimated = estimateStepMemory(
-  step.model,
-  step.state.map((s) => s.input),
-).total;
+const estimated = estimateStepMemory(step.model, step.state).total;
 
 forgetPeak();
 const before = memoryNow();

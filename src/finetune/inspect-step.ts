@@ -77,10 +77,7 @@ export async function inspectStep(model: Model, options: InspectStepOptions): Pr
       image,
       parts: countParts(step),
       ops: histogram(step),
-      memory: estimateStepMemory(
-        step.model,
-        step.state.map((s) => s.input),
-      ),
+      memory: estimateStepMemory(step.model, step.state),
       seconds: {
         prepare: prepared.seconds,
         build: built.seconds,

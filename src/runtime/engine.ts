@@ -54,7 +54,10 @@ export interface StepSessionInit extends SessionOptions {
 export interface StepSession {
   /** Runs one step with the data inputs; resolves with the fetched outputs. Calls queue in order. */
   step(feeds: ReadonlyMap<string, Tensor>, options?: FeedOptions): Promise<Map<string, Tensor>>;
-  /** A copy of the whole state, by input name, as after the last completed step. */
+  /**
+   * A copy of the whole state, by input name, as after the last completed step.
+   * @throws CheckFailedError after a step that failed half way and lost state; {@link writeState} gives it back
+   */
   readState(): Promise<Map<string, Tensor>>;
   /** Replaces state; names not given keep their value. */
   writeState(state: ReadonlyMap<string, Tensor>): Promise<void>;

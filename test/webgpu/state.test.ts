@@ -41,7 +41,7 @@ describeWebgpu('the state of a step session', () => {
     if (!device) throw new Error('no device');
     const bindings = [{ input: 'w', output: "w'" }];
     const specs = [['w', { dataType: 'float32', dims: [SIZE] }]] as const;
-    table.makeStep({ session: 1, bindings, specs, fetch: ['loss'] });
+    table.makeStep({ session: 1, bindings, specs, fetch: ['loss'], overwritten: [] });
     table.writeState({ session: 1, state: toWireAll(new Map([['w', ones()]])) });
     expect(device.live, 'uploaded by the first step').toBe(0);
     const losses: number[] = [];

@@ -329,8 +329,5 @@ export class Workbench {
 }
 
 function memoryOf({ model, state }: TrainStep): StepMemory {
-  return estimateStepMemory(
-    model,
-    state.map((s) => s.input),
-  );
+  return estimateStepMemory(model, state);
 }

@@ -6,6 +6,7 @@ import type { Device, SessionOptions, StepSessionInit } from '../engine.js';
 import { WorkerClient } from '../worker/client.js';
 import { WorkerEngine } from '../worker/engine.js';
 import type { Backend, OpenOptions } from '../worker/protocol.js';
+import { overwritable } from './in-place.js';
 import { mendForWebgpu } from './mend-webgpu.js';
 import { PROVIDERS, staysOnDevice } from './providers.js';
 import { isFeedable } from './tensors.js';
@@ -81,6 +82,10 @@ export class OrtEngine extends WorkerEngine {
         return tensor !== undefined && tensor.size > 0 && staysOnDevice(tensor.dataType);
       })
       .map((b) => b.output);
+  }
+
+  protected override overwritten({ graph }: Model, { state }: StepSessionInit): ReadonlySet<string> {
+    return this.device === 'cpu' ? overwritable(graph, state) : new Set();
   }
 
   protected override prepare(model: Model): Model {

@@ -43,13 +43,13 @@ export class SessionTable implements SessionServer {
     return { inputs: made.inputNames, outputs: made.outputNames };
   }
 
-  makeStep({ session, bindings, specs, fetch }: Calls['state']['ask']): null {
+  makeStep({ session, bindings, specs, fetch, overwritten }: Calls['state']['ask']): null {
     this.#get(session).step = {
       fetch,
       stateful: new Set(bindings.map((b) => b.output).filter((name) => fetch.includes(name))),
       state: this.#device
         ? new DeviceState(this.#ort, this.#device, bindings, specs)
-        : new HostState(this.#ort, bindings, specs),
+        : new HostState(this.#ort, bindings, specs, new Set(overwritten)),
     };
     return null;
   }

@@ -32,6 +32,11 @@ export abstract class WorkerEngine implements Engine {
     return [];
   }
 
+  /** Names of state that a step writes over while it runs: a step that fails half way loses it. Default: none. */
+  protected overwritten(_model: Model, _init: StepSessionInit): ReadonlySet<string> {
+    return new Set();
+  }
+
   /**
    * The model that the runtime gets for one: the same function, written as it computes it right. Default: the model.
    * @throws UnsupportedError for one that cannot run here
@@ -53,7 +58,7 @@ export abstract class WorkerEngine implements Engine {
       ...this.openOptions(init),
       keep: this.keptOutputs(init),
     });
-    return WorkerStepSession.make(this.#client, number, signature, init);
+    return WorkerStepSession.make(this.#client, number, signature, init, this.overwritten(model, init));
   }
 
   async close(): Promise<void> {

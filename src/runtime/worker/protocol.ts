@@ -51,6 +51,8 @@ export interface Calls {
       readonly bindings: readonly StateBinding[];
       readonly specs: readonly (readonly [name: string, spec: TensorSpec])[];
       readonly fetch: readonly string[];
+      /** Inputs whose state a step may write over while it runs. */
+      readonly overwritten: readonly string[];
     };
     answer: null;
   };

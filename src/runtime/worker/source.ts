@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ModelError } from '../../base/errors.js';
 import { fileError } from '../../base/files.js';
 import { allGraphs } from '../../onnx/codec/names.js';
 import {
@@ -15,7 +16,12 @@ import {
 import type { ModelSource } from './protocol.js';
 
 /** A protobuf message ends at 2 GiB; what is not weights gets 16 MiB of it. */
-const LIMIT = 2 ** 31 - 2 ** 24;
+const MESSAGE = 2 ** 31 - 2 ** 24;
+/**
+ * From here on a file: the runtime reads weights out of it straight to their place. From a message it copies them twice,
+ * and what it frees is not given back (72 MiB at the peak of a step with 44 MiB of weights).
+ */
+const FILE = 2 ** 24;
 
 /** A model as the worker loads it. */
 export interface HeldSource {
@@ -25,18 +31,38 @@ export interface HeldSource {
   dispose(): Promise<void>;
 }
 
+/** Bytes of weights; others than the usual ones only to test what they do. */
+interface Limits {
+  /** From here on a temporary file is used where there is room for one. */
+  readonly file?: number;
+  /** From here on there is no other way. */
+  readonly message?: number;
+}
+
 /**
- * Encodes a model. One that is too large for a single message goes through a temporary file with external data.
- * @param limit bytes of weights from which on the file is used; another one only to test that path
- * @throws ModelError the model cannot be encoded; EnvironmentError no room for the temporary file
+ * Encodes a model. A large one goes through a temporary file with external data.
+ * @throws ModelError the model cannot be encoded; others no place for a temporary file that has to be
  */
-export async function holdSource(given: Model, limit = LIMIT): Promise<HeldSource> {
+export async function holdSource(given: Model, limits: Limits = {}): Promise<HeldSource> {
+  const { file = FILE, message = MESSAGE } = limits;
   const model = withUniqueNodeNames(given);
-  if (weightBytes(model) < limit) {
-    const bytes = encodeModel(model);
-    const transfer = bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
-    return { source: { kind: 'bytes', bytes }, transfer, dispose: () => Promise.resolve() };
+  const bytes = weightBytes(model);
+  if (bytes < file) return inMessage(model);
+  try {
+    return await inFile(model);
+  } catch (error) {
+    if (bytes < message && !(error instanceof ModelError)) return inMessage(model);
+    throw error;
   }
+}
+
+function inMessage(model: Model): HeldSource {
+  const bytes = encodeModel(model);
+  const transfer = bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
+  return { source: { kind: 'bytes', bytes }, transfer, dispose: () => Promise.resolve() };
+}
+
+async function inFile(model: Model): Promise<HeldSource> {
   const folder = await mkdtemp(join(tmpdir(), 'reparam-')).catch((cause: unknown) => {
     throw fileError(tmpdir(), 'writing a temporary model to', cause);
   });

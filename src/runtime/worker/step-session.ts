@@ -1,4 +1,4 @@
-import { InputError } from '../../base/errors.js';
+import { CheckFailedError, InputError } from '../../base/errors.js';
 import { byteSize, type Tensor } from '../../onnx/index.js';
 import type { FeedOptions, StepSession, StepSessionInit } from '../engine.js';
 import type { WorkerClient } from './client.js';
@@ -17,17 +17,23 @@ export class WorkerStepSession implements StepSession {
   readonly #signature: Signature;
   /** By input name; type and dims of a state never change. */
   readonly #specs: ReadonlyMap<string, TensorSpec>;
+  /** State that a step writes over while it runs. */
+  readonly #overwritten: ReadonlySet<string>;
+  /** State that a failed step may have left half written. */
+  readonly #lost = new Set<string>();
 
   private constructor(
     client: WorkerClient,
     number: number,
     signature: Signature,
     specs: ReadonlyMap<string, TensorSpec>,
+    overwritten: ReadonlySet<string>,
   ) {
     this.#client = client;
     this.#number = number;
     this.#signature = signature;
     this.#specs = specs;
+    this.#overwritten = overwritten;
   }
 
   static async make(
@@ -35,6 +41,7 @@ export class WorkerStepSession implements StepSession {
     number: number,
     signature: Signature,
     init: StepSessionInit,
+    overwritten: ReadonlySet<string>,
   ): Promise<WorkerStepSession> {
     // Callers pass more than the names; a message would copy all of it.
     const bindings = init.state.map(({ input, output }) => ({ input, output }));
@@ -44,25 +51,29 @@ export class WorkerStepSession implements StepSession {
         ([name, { dataType, dims }]) => [name, { dataType, dims: [...dims] }] as const,
       ),
     );
-    const ask = { session: number, bindings, specs: [...specs], fetch: [...new Set(init.fetch)] };
+    const fetch = [...new Set(init.fetch)];
+    const ask = { session: number, bindings, specs: [...specs], fetch, overwritten: [...overwritten] };
     await client.call('state', ask);
-    const session = new WorkerStepSession(client, number, signature, specs);
+    const session = new WorkerStepSession(client, number, signature, specs, overwritten);
     await session.#fill(init.initial);
     return session;
   }
 
   async step(feeds: ReadonlyMap<string, Tensor>, options: FeedOptions = {}): Promise<Map<string, Tensor>> {
     checkFeeds(this.#signature, feeds, new Set(this.#specs.keys()));
+    this.#requireState();
     const wire = toWireAll(feeds, options.give);
     try {
       const ask = { session: this.#number, feeds: wire };
       return fromWireAll(await this.#client.call('step', ask, buffersOf(wire)));
     } catch (error) {
+      for (const name of this.#overwritten) this.#lost.add(name);
       throw describeFailure(error, this.#signature, feeds);
     }
   }
 
   async readState(): Promise<Map<string, Tensor>> {
+    this.#requireState();
     return fromWireAll(await this.#client.call('readState', { session: this.#number }));
   }
 
@@ -79,6 +90,17 @@ export class WorkerStepSession implements StepSession {
         });
     }
     await this.#write(state);
+    for (const name of state.keys()) this.#lost.delete(name);
+  }
+
+  #requireState(): void {
+    if (this.#lost.size === 0) return;
+    const [first] = this.#lost;
+    throw new CheckFailedError({
+      problem: `${this.#signature.label}: a step failed half way, and its state is lost`,
+      found: `${this.#lost.size} tensors that the step was writing over, '${first}' among them`,
+      hint: 'write them again, or continue from the last checkpoint',
+    });
   }
 
   /** Nobody else has the session yet: nothing can come between two parts. */

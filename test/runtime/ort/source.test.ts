@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/base/errors.js';
 import { workerUrl } from '../../../src/base/worker.js';
 import { Tensor, tensorType } from '../../../src/onnx/index.js';
@@ -26,14 +26,14 @@ function wideModel() {
   return model;
 }
 
-test('a model too large for one message goes through a file with external data, which is removed', async () => {
+test('a large model goes through a file with external data, which is removed', async () => {
   const client = await WorkerClient.start(
     workerUrl(import.meta.url.replace('/test/', '/src/'), './worker.js'),
   );
   const x = new Map([['x', Tensor.float32([1, 4], [1, 2, 3, 4])]]);
   const results: unknown[] = [];
   for (const limit of [undefined, 1]) {
-    const held = await holdSource(wideModel(), limit);
+    const held = await holdSource(wideModel(), limit === undefined ? {} : { file: limit });
     const path = held.source.kind === 'file' ? held.source.path : undefined;
     expect(path !== undefined && existsSync(`${path}.data`)).toBe(limit === 1);
     const options = { threads: 1, spinning: false, optimization: 'all' } as const;
@@ -54,5 +54,23 @@ test('a model that cannot be written leaves no file behind', async () => {
   const other = linearModel();
   model.graph.addNode({ opType: 'Relu', inputs: [other.graph.nodes[0].output()], outputs: ['q'] });
   await expect(holdSource(model)).rejects.toThrow(ModelError);
-  await expect(holdSource(model, 1)).rejects.toThrow(ModelError);
+  await expect(holdSource(model, { file: 1 })).rejects.toThrow(ModelError);
+});
+
+describe('without room for a temporary file', () => {
+  const { TMPDIR } = process.env;
+  beforeAll(() => {
+    process.env.TMPDIR = '/dev/null/nowhere';
+  });
+  afterAll(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  });
+
+  test('a model that fits into a message goes as one; a larger one is refused in words', async () => {
+    expect((await holdSource(wideModel(), { file: 1 })).source.kind).toBe('bytes');
+    await expect(holdSource(wideModel(), { file: 1, message: 1 })).rejects.toThrow(
+      /temporary model.*nowhere/s,
+    );
+  });
 });

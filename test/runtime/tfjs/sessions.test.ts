@@ -28,7 +28,7 @@ function makeStep(
   fetch: readonly string[],
 ): void {
   const specs = Array.from(initial, ([name, { dataType, dims }]) => [name, { dataType, dims }] as const);
-  sessions.makeStep({ session: 1, bindings, specs, fetch });
+  sessions.makeStep({ session: 1, bindings, specs, fetch, overwritten: [] });
   sessions.writeState({ session: 1, state: toWireAll(initial) });
 }
 

@@ -6,27 +6,33 @@ import { bytesOf, fromOrt, zeros } from '../tensors.js';
 import { pick, type StateSpecs, type StepState, type Tensors } from './state.js';
 
 /**
- * State in the memory of the process: two sets of tensors that take turns. `current` is fed (borrowed, not copied), and
- * the run writes the new state straight into the other set, for the runtime fills tensors that are passed as fetches. The
- * binding also makes a copy of every output for its own result, which is freed: about 2 ms for 28 MB, and not to be
- * avoided in 1.30.
+ * State in the memory of the process. It is fed (borrowed, not copied), and the run writes the new state straight into
+ * other tensors, for the runtime fills those that are passed as fetches: two sets take turns. State that may be
+ * overwritten is there once, fed and filled at the same time (see `in-place.ts`). The binding also makes a copy of every
+ * output for its own result, which is freed: about 2 ms for 28 MB, and not to be avoided in 1.30.
  */
 export class HostState implements StepState {
   readonly #bindings: readonly StateBinding[];
-  /** Both by input name. */
+  /** By input name; what is overwritten is the same tensor in both. */
   #current: Tensors;
   #next: Tensors;
 
-  constructor(ort: typeof Ort, bindings: readonly StateBinding[], specs: StateSpecs) {
+  constructor(
+    ort: typeof Ort,
+    bindings: readonly StateBinding[],
+    specs: StateSpecs,
+    overwritten: ReadonlySet<string>,
+  ) {
     this.#bindings = bindings;
-    const set = (): Tensors => {
+    const set = (wanted: StateSpecs): Tensors => {
       const tensors = zeros(
         ort,
-        specs.map(([, spec]) => spec),
+        wanted.map(([, spec]) => spec),
       );
-      return Object.fromEntries(specs.map(([name], i) => [name, tensors[i]]));
+      return Object.fromEntries(wanted.map(([name], i) => [name, tensors[i]]));
     };
-    [this.#current, this.#next] = [set(), set()];
+    this.#current = set(specs);
+    this.#next = { ...this.#current, ...set(specs.filter(([name]) => !overwritten.has(name))) };
   }
 
   get current(): Tensors {
