@@ -1,5 +1,5 @@
 import { memoryText } from '../base/bytes.js';
-import { EnvironmentError } from '../base/errors.js';
+import { EnvironmentError, ReparamError } from '../base/errors.js';
 import { Graph, GraphBuilder, Model, Tensor, tensorType, type Value } from '../onnx/index.js';
 import type { Engine } from './engine.js';
 import { bytesOf } from './ort/step-memory.js';
@@ -27,9 +27,10 @@ export async function requireBuffers(engine: Engine, model: Model): Promise<void
   try {
     await session.run(new Map([['x', Tensor.float32([1], [1])]]));
   } catch (cause) {
+    const found = cause instanceof ReparamError ? cause.facts.found : String(cause);
     throw new EnvironmentError({
       problem: `${engine.name}: '${value}' takes ${memoryText(bytes)}, more than the adapter has for one buffer`,
-      found: cause instanceof Error ? cause.message.split('\n')[0] : String(cause),
+      ...(found !== undefined && { found }),
       hint: 'use a smaller --batch or a smaller image',
       cause,
     });

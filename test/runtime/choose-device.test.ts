@@ -3,9 +3,16 @@ import { EnvironmentError } from '../../src/base/errors.js';
 import { randomFor } from '../../src/base/random.js';
 import { Graph, GraphBuilder, Model, sizeOf, Tensor, tensorType } from '../../src/onnx/index.js';
 import { requireAdapter } from '../../src/runtime/create.js';
-import { chooseDevice, createEngine, type Engine, type Trial } from '../../src/runtime/index.js';
+import {
+  chooseDevice,
+  createEngine,
+  type Engine,
+  requireBuffers,
+  type Trial,
+} from '../../src/runtime/index.js';
 import { differenceOf } from '../../src/runtime/self-test/difference.js';
 import { distinctNodes } from '../../src/runtime/self-test/distinct-nodes.js';
+import { runtimeError } from '../../src/runtime/worker/signature.js';
 
 let host: Engine;
 beforeAll(async () => {
@@ -163,6 +170,31 @@ test('a software adapter needs leave', () => {
     /is software.*found SwiftShader \(x\.so\).*--allow-software/s,
   );
   expect(requireAdapter({ ...probe, adapter: { ...adapter, software: null } }, false).software).toBeNull();
+});
+
+test('a value that is larger than what every adapter has is tried for its size, and named where there is no room', async () => {
+  const graph = new Graph('wide');
+  graph.addInput('small', tensorType('float32', [2 ** 20]));
+  graph.addInput('wide', tensorType('float32', [2 ** 26]));
+  const model = new Model(graph, 20);
+  const asked: number[] = [];
+  const limited: Engine = {
+    ...right,
+    session: async (m) => {
+      const [shape] = m.graph.nodes.map((n) => n.inputs[1]?.initializer?.typed());
+      asked.push(Number(shape?.[0]));
+      const run = () =>
+        Promise.reject(runtimeError('running it', new Error('[Invalid Buffer (unlabeled)] is invalid')));
+      return { inputNames: ['x'], outputNames: ['y'], run, release: () => Promise.resolve() };
+    },
+  };
+  await expect(requireBuffers(limited, model)).rejects.toThrow(
+    /a device: 'wide' takes 256 MiB, more than the adapter has for one buffer; found \[Invalid Buffer.*smaller --batch/s,
+  );
+  expect(asked).toEqual([2 ** 26]);
+  graph.removeInput(graph.inputs[1]);
+  await requireBuffers(limited, model);
+  expect(asked).toHaveLength(1);
 });
 
 test('operations that differ in the data only are tried once', () => {
