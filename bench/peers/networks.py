@@ -181,6 +181,8 @@ class MobileNetV3Large(nn.Module):
 class ProjectedBlock(nn.Module):
     """Two 3x3 convolutions; shortcut B (He et al. 2015): a 1x1 convolution where the dims change."""
 
+    expansion = 1
+
     def __init__(self, inner, out, stride):
         super().__init__()
         self.conv1 = nn.Conv2d(inner, out, 3, stride, 1, bias=False)
@@ -198,16 +200,44 @@ class ProjectedBlock(nn.Module):
         return F.relu(y, inplace=True)
 
 
-class ResNet18(nn.Module):
-    def __init__(self, classes):
+class ProjectedBottleneck(nn.Module):
+    """1x1, 3x3 (which has the stride) and 1x1 to four times the channels; shortcut B."""
+
+    expansion = 4
+
+    def __init__(self, inner, channels, stride):
+        super().__init__()
+        out = channels * self.expansion
+        self.conv1 = nn.Conv2d(inner, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.downsample = None
+        if stride != 1 or inner != out:
+            self.downsample = nn.Sequential(nn.Conv2d(inner, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        y += x if self.downsample is None else self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class ImageNetResNet(nn.Module):
+    def __init__(self, block, repeats, classes):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         inner = 64
-        for stage, out in enumerate((64, 128, 256, 512)):
-            first = ProjectedBlock(inner, out, 2 if stage > 0 else 1)
-            setattr(self, f"layer{stage + 1}", nn.Sequential(first, ProjectedBlock(out, out, 1)))
-            inner = out
+        for stage, (channels, repeat) in enumerate(zip((64, 128, 256, 512), repeats)):
+            blocks = []
+            for i in range(repeat):
+                blocks.append(block(inner, channels, 2 if stage > 0 and i == 0 else 1))
+                inner = channels * block.expansion
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(inner, classes)
 
     def forward(self, x):
@@ -223,7 +253,9 @@ def build(task):
     if arch == "mobilenetv3large" and width == 1:
         return MobileNetV3Large(classes)
     if arch == "resnet18" and width == 1:
-        return ResNet18(classes)
+        return ImageNetResNet(ProjectedBlock, (2, 2, 2, 2), classes)
+    if arch == "resnet50" and width == 1:
+        return ImageNetResNet(ProjectedBottleneck, (3, 4, 6, 3), classes)
     if arch == "resnet20" and width == 1:
         return CifarResNet(20, classes)
     raise SystemExit(f"networks.py has no {arch} of width {width}")

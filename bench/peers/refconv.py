@@ -23,9 +23,9 @@ class RefConv(nn.Module):
 
     def forward(self, x):
         base = self.weight
-        image = base.view(1, self.n, *base.shape[2:])
+        image = base.reshape(1, self.n, *base.shape[2:])
         change = F.conv2d(image, self.map, padding=self.map.shape[-1] // 2, groups=self.map_groups)
-        return F.conv2d(x, base + change.view_as(base), None, self.stride, self.padding, 1, self.groups)
+        return F.conv2d(x, base + change.reshape(base.shape), None, self.stride, self.padding, 1, self.groups)
 
 
 def refocus(module):

@@ -157,7 +157,7 @@ function parse(argv: readonly string[]) {
 }
 
 /** A comma-separated choice, in the order of the table whatever the order given. */
-function names<Name extends string>(
+export function names<Name extends string>(
   option: string,
   given: string | undefined,
   known: readonly Name[],
@@ -168,7 +168,7 @@ function names<Name extends string>(
   return known.filter((k) => wanted.includes(k));
 }
 
-function name<Name extends string>(option: string, given: string, known: readonly Name[]): Name {
+export function name<Name extends string>(option: string, given: string, known: readonly Name[]): Name {
   const found = known.find((k) => k === given);
   if (found !== undefined) return found;
   const hint = didYouMean(given, known);

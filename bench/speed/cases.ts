@@ -39,6 +39,12 @@ export const NETWORKS = {
     options: { ...IMAGENET, stem: null },
     batch: 16,
   },
+  resnet50: {
+    name: 'ResNet-50',
+    arch: 'resnet50',
+    options: { ...IMAGENET, stem: null },
+    batch: 8,
+  },
   resnet20: {
     name: 'ResNet-20',
     arch: 'resnet20',

@@ -84,7 +84,8 @@ function ourCommand(script: string, folder: string): Command {
   return [process.execPath, fileURLToPath(new URL(script, import.meta.url)), folder];
 }
 
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+/** A folder of its own for a task, removed afterwards. */
+export async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'reparam-bench-'));
   try {
     await use(folder);

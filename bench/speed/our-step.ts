@@ -28,15 +28,17 @@ export interface OurStep {
 /**
  * A step session of ours, built as src/finetune/run/workbench.ts builds it and fed as run/trainer.ts feeds it. Maps train
  * at the published rate: the peer has no other.
+ * @param host what prepares the graph, where the engine is not the CPU's
  */
 export async function openStep(
   engine: Engine,
   { task, images, labels }: TaskInputs,
   training: Training,
+  host: Engine = engine,
 ): Promise<OurStep> {
   const { batch, image, preprocess, momentum, weightDecay, lr } = task;
   const network = scaled(task.network, { size: image[1], batch });
-  const prepared = await prepareTraining(trainedForm(network, training), { batch, image, engine });
+  const prepared = await prepareTraining(trainedForm(network, training), { batch, image, engine: host });
   const step = buildTrainStep(prepared, {
     preprocess,
     optimizer: { kind: 'sgd', momentum, nesterov: false, dampening: 0 },

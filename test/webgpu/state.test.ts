@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { kernelsOf, readProfile } from '../../bench/gpu/profile.js';
 import { encodeModel, Graph, GraphBuilder, Model, Tensor, tensorType } from '../../src/onnx/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { loadRuntime } from '../../src/runtime/ort/load.js';
@@ -65,6 +69,34 @@ describeWebgpu('the state of a step session', () => {
     expect(device.live).toBe(1);
     await table.release({ session: 1 });
     expect(device.live).toBe(0);
+  });
+});
+
+describeWebgpu('a profile', () => {
+  test('has the time that each kernel took on the device', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reparam-profile-'));
+    const profile = join(folder, 'step');
+    const engine = await createEngine({ device: 'webgpu', allowSoftware: true, profile });
+    try {
+      const session = await engine.session(accumulate());
+      for (let i = 0; i < 3; i++)
+        await session.run(
+          new Map([
+            ['x', ones()],
+            ['w', ones()],
+          ]),
+        );
+      await session.release();
+      const kernels = kernelsOf(readProfile(profile), 3);
+      expect(kernels?.programs.map((p) => [p.name, p.dispatches]).sort()).toEqual([
+        ['Add', 1],
+        ['ReduceSum', 1],
+      ]);
+      expect(kernels?.milliseconds).toBeGreaterThan(0);
+    } finally {
+      await engine.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

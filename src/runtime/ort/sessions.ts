@@ -11,6 +11,7 @@ import { fromOrt, toOrt } from './tensors.js';
 
 interface Open {
   readonly session: Ort.InferenceSession;
+  readonly profiled: boolean;
   /** A step session's: what comes back from each step, which of it is state, and where the state is. */
   step?: {
     readonly fetch: readonly string[];
@@ -36,10 +37,10 @@ export class SessionTable implements SessionServer {
 
   async open({ session, source, options }: Calls['open']['ask']): Promise<SessionNames> {
     if (PROVIDERS[options.device ?? 'cpu'].keepsTensors)
-      this.#device ??= new DeviceTensors(this.#ort, sessionOptions({ ...options, keep: [] }));
+      this.#device ??= new DeviceTensors(this.#ort, readerOptions(options));
     const made = await create(this.#ort, source, sessionOptions(options));
     if (source.kind === 'bytes' && source.bytes.buffer instanceof ArrayBuffer) discard(source.bytes.buffer);
-    this.#open.set(session, { session: made });
+    this.#open.set(session, { session: made, profiled: options.profile !== undefined });
     return { inputs: made.inputNames, outputs: made.outputNames };
   }
 
@@ -87,6 +88,7 @@ export class SessionTable implements SessionServer {
     const open = this.#open.get(session);
     this.#open.delete(session);
     open?.step?.state.release();
+    if (open?.profiled) open.session.endProfiling();
     await open?.session.release();
     return null;
   }
@@ -118,11 +120,13 @@ function sessionOptions({
   optimization,
   device = 'cpu',
   keep = [],
+  profile,
 }: OpenOptions): Ort.InferenceSession.SessionOptions {
   return {
     executionProviders: [PROVIDERS[device].execution],
     preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, 'gpu-buffer' as const])),
     executionMode: 'sequential',
+    ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
     // With a memory pattern the second run takes all it needs as one block, beside what the first run left in the arena:
     // 1.4 to 1.8 times the memory for steps that are 2 to 7 % faster (docs/decisions.md, Memory).
     enableMemPattern: false,
@@ -138,6 +142,11 @@ function sessionOptions({
       },
     },
   };
+}
+
+/** Of sessions that read what another one's outputs left on the device. */
+function readerOptions({ profile: _, ...options }: OpenOptions): Ort.InferenceSession.SessionOptions {
+  return sessionOptions({ ...options, keep: [] });
 }
 
 function stepOf(open: Open): NonNullable<Open['step']> {

@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly device?: Device;
   /** Outputs that stay on the device. Default: none. */
   readonly keep?: readonly string[];
+  /** Beginning of the name of the file for the session's profile. Default: there is none. */
+  readonly profile?: string;
 }
 
 export interface SessionNames {
