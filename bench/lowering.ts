@@ -13,7 +13,7 @@ import {
   summary,
 } from './lowering/report.js';
 import { type Bench, timeInTurn } from './lowering/timing.js';
-import { machine } from './speed/machine.js';
+import { machine, machineText } from './speed/machine.js';
 
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2));
@@ -59,9 +59,8 @@ async function measureAll(bench: Bench, options: Arguments): Promise<void> {
   }
   if (measured.length > 0)
     console.log(`${renderTable(layersTable(measured), options.format)}\n\n${summary(measured)}\n`);
-  const m = machine();
   console.log(
-    `${m.date}; ${m.cpu}, ${m.cores} cores, ${m.system}; node ${m.node.replace(/^v/, '')}, ${engine.name}, blocks of ` +
+    `${machineText(machine(), [engine.name])}, blocks of ` +
       `${block} channels; ${options.threads} threads; medians of ${options.repeat} runs in turn after ${options.warmup} of warm-up.`,
   );
 }

@@ -21,3 +21,9 @@ export function machine(): Machine {
     date: new Date().toISOString().slice(0, 10),
   };
 }
+
+/** What a table was measured on: date, processor, system, and the programs that did the work, Node first. */
+export function machineText(m: Machine, libraries: readonly string[] = []): string {
+  const programs = [`node ${m.node.replace(/^v/, '')}`, ...libraries].join(', ');
+  return `${m.date}; ${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, ${m.system}; ${programs}`;
+}

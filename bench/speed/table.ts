@@ -1,7 +1,7 @@
 import { type Column, renderTable, type Table } from '../../src/report/table.js';
 import type { Arguments } from './arguments.js';
 import { SIDES } from './cases.js';
-import type { Machine } from './machine.js';
+import { type Machine, machineText } from './machine.js';
 import { type Measurement, summarize } from './measurement.js';
 import { type Interval, type PairedMeasurement, summarizePairs } from './pairs.js';
 
@@ -68,13 +68,13 @@ export function pairsTable(pairs: readonly PairedMeasurement[]): Table {
 
 /** The table, with what it was measured on below. */
 export function resultsText(results: Results, format: 'text' | 'markdown'): string {
-  const { machine: m, settings: s, libraries, how, measurements, pairs } = results;
+  const { settings: s, libraries, how, measurements, pairs } = results;
   const paired = pairs.length > 0;
   const table = paired ? pairsTable(pairs) : sidesTable(measurements);
   const processes = s.rounds === 1 ? '1 process' : `${s.rounds} processes`;
   const inTurn = s.rounds === 1 ? '' : ' in turn';
   const lines = [
-    `${m.date}; ${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, ${m.system}; node ${m.node.replace(/^v/, '')}, ${libraries.join(', ')}.`,
+    `${machineText(results.machine, libraries)}.`,
     ...(paired
       ? [
           `${s.threads} threads; ${processes}${inTurn}, ${s.steps} pairs of steps each after ${s.warmup} of warm-up, the order alternating.`,
