@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { InputError, ModelError, UsageError } from '../src/base/errors.js';
 import { didYouMean } from '../src/base/nearest.js';
 import type { Model } from '../src/onnx/index.js';
+import type { ZooOptions } from '../src/zoo/index.js';
 import type { Context } from './command.js';
+import { flagName } from './flags.js';
 import { type ImageSize, imageShapes, imageSizeText } from './image-size.js';
 import { readModel } from './read-model.js';
 
@@ -12,22 +14,25 @@ export interface Inspected {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
 }
 
+/** How a model is to be looked at. */
+export interface Look {
+  readonly image?: ImageSize;
+  /** Of a network of the zoo. */
+  readonly options: ZooOptions;
+}
+
 /**
  * A file, or a network of the zoo, whose weights stay undrawn; for images of another size where one is asked for.
- * @throws UsageError when the model cannot take images of that size
+ * @throws UsageError when the model cannot take images of that size, or when a file is given options of the zoo
  */
 export async function inspected(
   name: string,
   context: Context,
-  { batch, image }: { readonly batch: number; readonly image?: ImageSize },
+  { batch, image, options }: Look & { readonly batch: number },
 ): Promise<Inspected> {
   const arch = await zooName(name);
-  if (arch !== undefined && image && image.height === image.width) {
-    const { buildModel } = await import('../src/zoo/index.js');
-    return { model: buildModel(arch, { size: image.height }) };
-  }
-  const model = await trained(name, context);
-  if (!image) return { model };
+  const model = await opened(name, arch, context, { options, ...(image && { image }) });
+  if (!image || (arch !== undefined && isSquare(image))) return { model };
   const inputShapes = imageShapes(model, image, batch);
   const { inferTypes } = await import('../src/onnx/index.js');
   try {
@@ -44,12 +49,34 @@ export async function inspected(
   return { model, inputShapes };
 }
 
-/** A file, or the network of this name as `train` builds it. */
-export async function trained(name: string, context: Context): Promise<Model> {
-  const arch = await zooName(name);
-  if (arch === undefined) return readModel(name, context);
-  const { buildModel } = await import('../src/zoo/index.js');
-  return buildModel(arch);
+/** A file, or the network of this name as `train` builds it. @throws UsageError when a file is given options of the zoo */
+export async function trained(name: string, context: Context, look: Look): Promise<Model> {
+  return opened(name, await zooName(name), context, look);
+}
+
+async function opened(
+  name: string,
+  arch: string | undefined,
+  context: Context,
+  { image, options }: Look,
+): Promise<Model> {
+  if (arch !== undefined) {
+    const { buildModel } = await import('../src/zoo/index.js');
+    // The zoo builds for square images of any size.
+    return buildModel(arch, image && isSquare(image) ? { ...options, size: image.height } : options);
+  }
+  const [given] = Object.keys(options);
+  if (given !== undefined)
+    throw new UsageError({
+      problem: `--${flagName(given, {})} is for networks of the zoo`,
+      found: `the file ${name}`,
+      hint: 'reparam zoo build writes such a network as a file',
+    });
+  return readModel(name, context);
+}
+
+function isSquare({ height, width }: ImageSize): boolean {
+  return height === width;
 }
 
 /** The zoo's network of this name; undefined for a file. @throws InputError when there is neither */

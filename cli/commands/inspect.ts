@@ -1,6 +1,7 @@
 import { UsageError } from '../../src/base/errors.js';
 import { OPTIM_DEFAULTS, REFOCUS_DEFAULTS } from '../../src/finetune/options.js';
 import type { CountOptions, Model, ModelCount } from '../../src/onnx/index.js';
+import type { ZooOptions } from '../../src/zoo/index.js';
 import { type Context, command, type Outcome } from '../command.js';
 import {
   type Flag,
@@ -17,6 +18,7 @@ import { GROUPS } from '../groups.js';
 import { imageSize } from '../image-size.js';
 import { formFlag } from '../method-flags.js';
 import { optimFlags, runFlags } from '../shared-flags.js';
+import { givenZooOptions, zooFlags } from '../zoo-flags.js';
 
 const step = { group: GROUPS.training } as const;
 
@@ -50,6 +52,9 @@ const stepFlags = {
   },
 } as const;
 
+/** `--image` says the size. */
+const { size: _, ...networkFlags } = zooFlags;
+
 /** What only the list of layers has. */
 const layerFlags = {
   layers: {
@@ -79,6 +84,7 @@ const flags = {
     maybe: true,
     group: GROUPS.model,
   },
+  ...networkFlags,
   ...layerFlags,
   trainStep: {
     kind: toggle,
@@ -101,7 +107,8 @@ const flags = {
   },
 } as const;
 
-type Args = Values<typeof flags> & { readonly model: string };
+/** Of the command, without the options of a network of the zoo. */
+type Args = Omit<Values<typeof flags> & { readonly model: string }, keyof typeof networkFlags>;
 
 export const inspect = command({
   name: 'inspect',
@@ -112,27 +119,34 @@ export const inspect = command({
     ['inspect net.onnx', 'one row per layer, totals below'],
     ['inspect resnet50 --batch 10 --image 320', 'a network of the zoo, for ten images of 320×320'],
     ["inspect resnet34 --layers 'layer1.*' --batch 10", 'one stage, with the totals that torchinfo prints'],
+    ['inspect googlenet --aux', 'with its auxiliary classifiers; other networks have other options'],
     ['inspect net.onnx --csv > layers.csv', 'for a spreadsheet'],
     ['inspect net.onnx --html net.html', 'a picture of the graph, to open in a browser'],
     ['inspect resnet50 --train-step --batch 16', 'what train will run, and what it needs of memory'],
     ['inspect training.onnx --train-step -o step.onnx', 'the graph of a refocusing step, for Netron'],
   ],
   notes: ['Training options are for --train-step, with the defaults of train.'],
-  run: (args, context) => {
+  run: ({ width, classes, stem, shortcut, variant, zeroGamma, aux, ...args }, context) => {
+    const options = givenZooOptions({ width, classes, stem, shortcut, variant, zeroGamma, aux });
     const { format, csv } = args;
     if (csv && format === 'markdown')
       throw new UsageError({ problem: '--csv and --format markdown exclude each other' });
     const formatted = csv ? { ...args, format: 'csv' as const } : args;
-    return args.trainStep ? inspectTraining(formatted, context) : inspectLayers(formatted, context);
+    const inspectIt = args.trainStep ? inspectTraining : inspectLayers;
+    return inspectIt(formatted, options, context);
   },
 });
 
-async function inspectLayers(args: Args, context: Context): Promise<Outcome> {
+async function inspectLayers(args: Args, options: ZooOptions, context: Context): Promise<Outcome> {
   const { model: name, batch = 1, format, image, layers, html } = args;
   refuseStray(args, stepFlags, 'is for the training step', 'add --train-step');
   const { inspectHeader, inspectJson, inspectTable } = await import('../../src/report/inspect.js');
   const { inspected } = await import('../inspected.js');
-  const { model, inputShapes } = await inspected(name, context, { batch, ...(image && { image }) });
+  const { model, inputShapes } = await inspected(name, context, {
+    batch,
+    options,
+    ...(image && { image }),
+  });
   const counted = await counts(model, { batch, ...(inputShapes && { inputShapes }) }, layers);
   if (html !== undefined) {
     const { writePicture } = await import('../../src/report/picture.js');
@@ -157,7 +171,7 @@ async function counts(model: Model, options: CountOptions, globs: readonly strin
   });
 }
 
-async function inspectTraining(args: Args, context: Context): Promise<Outcome> {
+async function inspectTraining(args: Args, options: ZooOptions, context: Context): Promise<Outcome> {
   refuseStray(
     args,
     layerFlags,
@@ -168,7 +182,8 @@ async function inspectTraining(args: Args, context: Context): Promise<Outcome> {
   const { stepJson, stepTable } = await import('../../src/report/inspect-step.js');
   const { trained } = await import('../inspected.js');
   const { model: name, format, trainStep: _, create = false, out, ...training } = args;
-  const inspection = await inspectStep(await trained(name, context), {
+  const { image } = training;
+  const inspection = await inspectStep(await trained(name, context, { options, ...(image && { image }) }), {
     ...OPTIM_DEFAULTS,
     form: REFOCUS_DEFAULTS.form,
     lowering: REFOCUS_DEFAULTS.lowering,

@@ -1,9 +1,10 @@
 import { startingRate, type TrainOptions } from '../../src/finetune/options.js';
 import { command } from '../command.js';
-import { type FlagsFor, integer, number, oneOf, text } from '../flags.js';
+import { type FlagsFor, text } from '../flags.js';
 import { GROUPS } from '../groups.js';
 import { recordedRun, runFolder } from '../run-folder.js';
 import { dataFlags, optimFlags, outFolder, rateFlag, runFlags } from '../shared-flags.js';
+import { zooFlags } from '../zoo-flags.js';
 
 const flags = {
   model: {
@@ -12,30 +13,10 @@ const flags = {
     required: true,
     group: GROUPS.model,
   },
-  width: {
-    kind: number({ above: 0, atMost: 16 }),
-    describe: 'Zoo names: channel multiplier',
-    maybe: true,
-    group: GROUPS.model,
-  },
-  size: {
-    kind: integer(1, { most: 4096 }),
-    describe: 'Zoo names: side of the input, pixels',
-    maybe: true,
-    group: GROUPS.model,
-  },
-  classes: {
-    kind: integer(1, { most: 100_000 }),
-    describe: 'Zoo names: classes',
-    maybe: true,
-    group: GROUPS.model,
-  },
-  stem: {
-    kind: oneOf('imagenet', 'cifar'),
-    describe: 'mobilenetv2: first strides as published, or for 32-pixel images',
-    maybe: true,
-    group: GROUPS.model,
-  },
+  width: zooFlags.width,
+  size: zooFlags.size,
+  classes: zooFlags.classes,
+  stem: zooFlags.stem,
   ...dataFlags,
   lr: rateFlag('train'),
   ...optimFlags,

@@ -51,8 +51,15 @@ export async function inspectStep(model: Model, options: InspectStepOptions): Pr
   const image = [
     channels ?? (preprocess?.channels === 'GRAY' ? 1 : 3),
     ...(['height', 'width'] as const).map((axis, i) => {
-      const side = sides[i] ?? options.image?.[axis] ?? size?.[axis];
-      if (side !== undefined && side !== null) return side;
+      const [fixed, wanted] = [sides[i] ?? undefined, options.image?.[axis]];
+      if (fixed !== undefined && wanted !== undefined && fixed !== wanted)
+        throw new UsageError({
+          problem: `--image: ${model.source ?? 'the model'} takes images of one size`,
+          expected: `a ${axis} of ${fixed}`,
+          found: `${wanted}`,
+        });
+      const side = fixed ?? wanted ?? size?.[axis];
+      if (side !== undefined) return side;
       throw new UsageError({
         problem: `${model.source ?? 'the model'} takes images of any size`,
         expected: '--image N or HxW, the size of the images in pixels',

@@ -156,6 +156,26 @@ describe('inspect', () => {
     });
   });
 
+  test('a zoo name with the options of zoo build', async () => {
+    const both = await reparamJson(['inspect', 'studygooglenet', '--aux'], { cwd });
+    expect(both.json).toMatchObject({ parameters: 13_374_120, outputs: [{}, {}, {}] });
+    const one = await reparamJson(['inspect', 'studygooglenet'], { cwd });
+    expect(one.json).toMatchObject({ parameters: 6_994_392, outputs: [{ name: 'logits' }] });
+    const v1 = await reparamJson(['inspect', 'resnet50', '--variant', 'v1'], { cwd });
+    expect(v1.json).toMatchObject({ multAdds: 3_857_973_248 });
+    const narrow = ['inspect', 'mobilenetv2', '--width', '0.5', '--image', '96', '--classes', '10'];
+    // 1,968,680 with a thousand classes, of which each has 1280 weights and a bias.
+    expect((await reparamJson(narrow, { cwd })).json).toMatchObject({
+      parameters: 1_968_680 - 990 * 1281,
+      inputs: [{ shape: ['N', 3, 96, 96] }],
+    });
+    await expectUserError(['inspect', 'vgg11', '--aux'], 2, /vgg11 has no option 'aux'/, { cwd });
+    const file = ['inspect', 'net.onnx', '--zero-gamma'];
+    await expectUserError(file, 2, /--zero-gamma is for networks of the zoo; found the file net\.onnx/, {
+      cwd,
+    });
+  });
+
   test('what is no model, no size and no layer is refused', async () => {
     await expectUserError(['inspect', 'resnet35'], 3, /no network of the zoo.*did you mean/s, { cwd });
     await expectUserError(['inspect', 'nothing-alike'], 3, /reparam zoo list/, { cwd });
@@ -178,6 +198,16 @@ describe('inspect', () => {
     expect(json).toMatchObject({ batch: 2, image: [3, 32, 32], state: { kinds: { parameter: 59 } } });
     expect(written.graph.nodes.length).toBeGreaterThan(Number(json.nodes));
     expect(written.graph.outputs.slice(0, 2).map((v) => v.name)).toEqual(['loss/value', 'loss/correct']);
+  });
+
+  test('--train-step with --image: a network of the zoo is built so, a file of one size says so', async () => {
+    const step = ['--train-step', '--batch', '2', '--image'];
+    const narrow = ['inspect', 'resnet20', '--width', '0.25', '--classes', '3'];
+    const { json } = await reparamJson([...narrow, ...step, '48'], { cwd });
+    expect(json).toMatchObject({ image: [3, 48, 48] });
+    const other = /--image: net\.onnx takes images of one size; expected a height of 32; found 48/;
+    await expectUserError(['inspect', 'net.onnx', ...step, '48'], 2, other, { cwd });
+    expect((await reparamJson(['inspect', 'net.onnx', ...step, '32'], { cwd })).code).toBe(0);
   });
 
   test('options of the step without --train-step are refused', async () => {
