@@ -28,7 +28,7 @@ from torchvision import models
 # Of MobileNetV3 width 1 only: below it timm keeps the last layers wide, as the authors do, and the zoo's narrow like
 # torchvision's.
 FAMILIES = re.compile(
-    r"(alexnet|vgg\d+(_bn)?|googlenet|resnet(18|34|50|101|152)|densenet(121|169|201)|squeezenet1_[01]"
+    r"(alexnet|vgg\d+(_bn)?|googlenet|resnet(18|34|50|101|152)|densenet(121|161|169|201)|squeezenet1_[01]"
     r"|mobilenet_?v1_\d+|mobilenet_?v2(_\d+)?|(tf_)?mobilenet_?v3_(large|small)(_100)?|(tf_)?efficientnet_b[0-7]"
     r"|shufflenet_v2_x\d_\d|convnext_(tiny|small|base)|repvgg_[ab]\d(g4)?|mobileone_s\d|fasternet_(t[0-2]|s|m|l))"
 )

@@ -16,6 +16,7 @@ export const TIMM_ROWS: readonly TimmRow[] = [
   ["convnext_tiny.fb_in22k_ft_in1k", 28.59, 82.9, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
   ["densenet121.ra_in1k", 7.98, 75.574, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
   ["densenet121.tv_in1k", 7.98, 74.75, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
+  ["densenet161.tv_in1k", 28.68, 77.384, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
   ["densenet169.tv_in1k", 14.15, 75.922, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
   ["densenet201.tv_in1k", 20.01, 77.284, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],
   ["efficientnet_b0.ra_in1k", 5.29, 77.698, 224, 0.875, "bicubic", "imagenet", "apache-2.0"],

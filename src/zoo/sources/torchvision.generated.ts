@@ -8,6 +8,7 @@ export const TORCHVISION_ROWS: readonly TorchvisionRow[] = [
   ["convnext_small", "IMAGENET1K_V1", "convnext_small-0c510722.pth", 50223688, 83.616, 224, 230, "bilinear"],
   ["convnext_tiny", "IMAGENET1K_V1", "convnext_tiny-983f1562.pth", 28589128, 82.52, 224, 236, "bilinear"],
   ["densenet121", "IMAGENET1K_V1", "densenet121-a639ec97.pth", 7978856, 74.434, 224, 256, "bilinear"],
+  ["densenet161", "IMAGENET1K_V1", "densenet161-8d451a50.pth", 28681000, 77.138, 224, 256, "bilinear"],
   ["densenet169", "IMAGENET1K_V1", "densenet169-b2777c0a.pth", 14149480, 75.6, 224, 256, "bilinear"],
   ["densenet201", "IMAGENET1K_V1", "densenet201-c1103571.pth", 20013928, 76.896, 224, 256, "bilinear"],
   ["efficientnet_b0", "IMAGENET1K_V1", "efficientnet_b0_rwightman-7f5810bc.pth", 5288548, 77.692, 224, 256, "bicubic"],
