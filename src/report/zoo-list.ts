@@ -1,4 +1,4 @@
-import type { Paper, Published, WeightSource, ZooCount, ZooEntry } from '../zoo/index.js';
+import type { KnownTop1, Paper, Published, WeightSource, ZooCount, ZooEntry } from '../zoo/index.js';
 import { count, NONE, short } from './format.js';
 import { renderTable, type Table } from './table.js';
 
@@ -23,7 +23,7 @@ export function networkJson({ entry, counts, weights, trainedOn }: ListedNetwork
     publishedParametersM: published?.parametersM ?? null,
     publishedMultAddsM: published?.multAddsM ?? null,
     published: entry.published,
-    top1: weights.find((w) => w.top1)?.top1 ?? null,
+    top1: knownTop1(entry, weights) ?? null,
     weights: weights.map(({ source, tag, top1, bytes, licence }) => ({
       source,
       tag,
@@ -36,13 +36,21 @@ export function networkJson({ entry, counts, weights, trainedOn }: ListedNetwork
   };
 }
 
+const NOTES = [
+  'parameters and mult-adds (multiply-adds of convolutions and matrix products, for one image) are counted; "published", where it',
+  'stands, is a published figure that is another. top-1: on ImageNet, where nothing else is said. Weights: reparam zoo pull NAME;',
+  'built in: small ones come with the package, for reparam refocus --model NAME. All of a row, and its options: --json',
+];
+
 /** A row for each network. @param width columns of the terminal; undefined: as wide as it is */
 export function zooListText(networks: readonly ListedNetwork[], width?: number): string {
   const table = renderTable(zooTable(networks), 'text', width);
-  return `${table}\n\nparameters and mult-adds (multiply-adds of convolutions and matrix products, for one image) are counted; "published" where the published figure is another`;
+  return `${table}\n\n${NOTES.join('\n')}`;
 }
 
 function zooTable(networks: readonly ListedNetwork[]): Table {
+  const differences = networks.map(({ entry, counts }) => differing(counts, publishedOf(entry)));
+  const differ = differences.some((text) => text !== '');
   return {
     columns: [
       { title: 'name' },
@@ -50,30 +58,50 @@ function zooTable(networks: readonly ListedNetwork[]): Table {
       { title: 'classes', align: 'right' },
       { title: 'parameters', align: 'right' },
       { title: 'mult-adds', align: 'right' },
-      { title: 'published', shrink: true },
-      { title: 'top-1', shrink: true },
+      ...(differ ? [{ title: 'published', shrink: true } as const] : []),
+      { title: 'top-1 %', align: 'right' },
+      { title: 'top-1 of', shrink: true },
       { title: 'weights', shrink: true },
-      { title: 'comes trained on' },
       { title: 'paper', shrink: true },
     ],
-    rows: networks.map(({ entry, counts, weights, trainedOn }) => [
-      entry.name,
-      `${entry.defaults.size}²`,
-      String(entry.defaults.classes),
-      count(counts.parameters + counts.unusedParameters),
-      short(counts.multAdds),
-      differing(counts, publishedOf(entry)),
-      top1Text(weights),
-      [...new Set(weights.map((w) => w.source))].join(', ') || NONE,
-      trainedOn ?? NONE,
-      paperText(entry.paper),
-    ]),
+    rows: networks.map(({ entry, counts, weights, trainedOn }, i) => {
+      const top1 = knownTop1(entry, weights);
+      return [
+        entry.name,
+        `${entry.defaults.size}²`,
+        String(entry.defaults.classes),
+        count(counts.parameters + counts.unusedParameters),
+        short(counts.multAdds),
+        ...(differ ? [differences[i]] : []),
+        top1 ? `${Number(top1.percent.toFixed(2))}` : NONE,
+        top1?.source ?? NONE,
+        weightsText(weights, trainedOn),
+        paperText(entry.paper),
+      ];
+    }),
   };
 }
 
-/** What is published of the network with its default options. */
-function publishedOf(entry: ZooEntry): Published | undefined {
-  return entry.published.find((p) => Object.keys(p.options).length === 0) ?? entry.published[0];
+/** That of the weights a user can get, else the published one. */
+function knownTop1({ top1 }: ZooEntry, weights: readonly WeightSource[]): KnownTop1 | undefined {
+  return weights.find((w) => w.top1)?.top1 ?? top1;
+}
+
+function weightsText(weights: readonly WeightSource[], trainedOn: string | undefined): string {
+  const places = [
+    ...(trainedOn === undefined ? [] : [`built in (${trainedOn})`]),
+    ...new Set(weights.map((w) => w.source)),
+  ];
+  return places.join(', ') || NONE;
+}
+
+/** What is published of the network with its default options, counted as we count. */
+function publishedOf({ published, defaults }: ZooEntry): Published | undefined {
+  const own = new Map<string, unknown>(Object.entries(defaults));
+  return published.find(
+    ({ options, rule }) =>
+      rule === 'all' && Object.entries(options).every(([key, value]) => own.get(key) === value),
+  );
 }
 
 /** The published figures that ours does not round to. */
@@ -97,11 +125,6 @@ export function printsAs(exact: number, figure: number, unit = 10 ** -decimals(f
 
 function decimals(figure: number): number {
   return `${figure}`.split('.')[1]?.length ?? 0;
-}
-
-function top1Text(weights: readonly WeightSource[]): string {
-  const top1 = weights.find((w) => w.top1)?.top1;
-  return top1 ? `${top1.percent} % (${top1.source})` : NONE;
 }
 
 function paperText({ arxiv, venue, title, year }: Paper): string {

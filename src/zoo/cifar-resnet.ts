@@ -84,23 +84,28 @@ const PAPER = {
   arxiv: '1512.03385',
 } as const;
 
-/** Millions: [paper table 6, shortcut A], then parameters and mult-adds of chenyaofo's networks, which use B. */
+/**
+ * Paper table 6, shortcut A: millions of parameters, top-1; then millions of parameters and mult-adds of chenyaofo's networks,
+ * which use B.
+ */
 const PUBLISHED: Readonly<
-  Record<(typeof CIFAR_RESNET_DEPTHS)[number], readonly [a: number, b?: readonly [number, number]]>
+  Record<
+    (typeof CIFAR_RESNET_DEPTHS)[number],
+    readonly [a: number, percent: number, b?: readonly [number, number]]
+  >
 > = {
-  20: [0.27, [0.27, 40.81]],
-  32: [0.46, [0.47, 69.12]],
-  44: [0.66, [0.66, 97.44]],
-  56: [0.85, [0.86, 125.75]],
-  110: [1.7],
-  1202: [19.4],
+  20: [0.27, 91.25, [0.27, 40.81]],
+  32: [0.46, 92.49, [0.47, 69.12]],
+  44: [0.66, 92.83, [0.66, 97.44]],
+  56: [0.85, 93.03, [0.86, 125.75]],
+  110: [1.7, 93.57],
+  1202: [19.4, 92.07],
 };
+const TABLE_6 = 'He et al. 2015, arXiv:1512.03385, table 6';
 
 export const CIFAR_RESNETS: readonly ZooEntry[] = CIFAR_RESNET_DEPTHS.map((depth): ZooEntry => {
-  const [a, b] = PUBLISHED[depth];
-  const published: Published[] = [
-    { options: {}, parametersM: a, rule: 'all', source: 'He et al. 2015, arXiv:1512.03385, table 6' },
-  ];
+  const [a, percent, b] = PUBLISHED[depth];
+  const published: Published[] = [{ options: {}, parametersM: a, rule: 'all', source: TABLE_6 }];
   if (b)
     published.push({
       options: { shortcut: 'B' },
@@ -116,6 +121,7 @@ export const CIFAR_RESNETS: readonly ZooEntry[] = CIFAR_RESNET_DEPTHS.map((depth
     accepts: ACCEPTS,
     defaults: { width: 1, size: 32, classes: 10, shortcut: 'A' },
     published,
+    top1: { percent, source: `${TABLE_6}, CIFAR-10` },
     build: (options) => cifarResNet(depth, options),
   };
 });

@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { EnvironmentError } from '../base/errors.js';
-import { countModel } from '../onnx/index.js';
+import { countModel, type ModelCount } from '../onnx/index.js';
 import { assetsFolder } from './checkpoints.js';
-import type { ZooEntry } from './entry.js';
+import type { CountingRule, ZooEntry } from './entry.js';
 
 const countSchema = z.object({
   /** Of the layers; weights, biases, BatchNormalization scale and bias. */
@@ -22,6 +22,20 @@ export type ZooCount = z.infer<typeof countSchema>;
 export function countEntry(entry: ZooEntry): ZooCount {
   const { parameters, unusedParameters, multAdds } = countModel(entry.build({}));
   return { parameters, unusedParameters, multAdds };
+}
+
+/** Parameters, those that no layer uses among them, and mult-adds, as somebody counted who follows this rule. */
+export function countedBy(
+  rule: CountingRule,
+  found: ModelCount,
+): { readonly parameters: number; readonly multAdds: number } {
+  let parameters = found.parameters + found.unusedParameters;
+  let { multAdds } = found;
+  for (const layer of found.layers) {
+    if (rule === 'without-bn' && layer.op === 'BatchNormalization') parameters -= layer.parameters;
+    if (rule === 'convolutions' && layer.op !== 'Conv') multAdds -= layer.multAdds ?? 0;
+  }
+  return { parameters, multAdds };
 }
 
 /**

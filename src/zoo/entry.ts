@@ -55,6 +55,12 @@ export interface Published {
  */
 export type CountingRule = 'all' | 'without-bn' | 'convolutions';
 
+/** A top-1 accuracy, as published: on the validation images of ImageNet, or the test images of what the source says. */
+export interface KnownTop1 {
+  readonly percent: number;
+  readonly source: string;
+}
+
 /** A network the zoo can build. */
 export interface ZooEntry {
   readonly name: string;
@@ -64,6 +70,8 @@ export interface ZooEntry {
   /** The published network: every option this family accepts, except the seed. */
   readonly defaults: ZooOptions & { readonly size: number; readonly classes: number; readonly width: number };
   readonly published: readonly Published[];
+  /** Of the network as published, where no weights to download have one of theirs. */
+  readonly top1?: KnownTop1;
   /** Outputs of option `aux`, and their weights in the training loss. */
   readonly auxiliary?: readonly AuxiliaryOutput[];
   build(options: ZooOptions): Model;

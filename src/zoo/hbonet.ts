@@ -153,5 +153,6 @@ export const HBONET: ZooEntry = {
       source: 'd-li14/HBONet, README, tables 2 to 4',
     }),
   ),
+  top1: { percent: 73.1, source: 'd-li14/HBONet, README, table 2' },
   build: hboNet,
 };

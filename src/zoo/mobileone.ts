@@ -32,6 +32,8 @@ interface Architecture {
   readonly resize: number;
   /** The paper's table 9: the deployed network, in millions. */
   readonly deployed: readonly [parametersM: number, multAddsM?: number];
+  /** Top-1, of the same table. */
+  readonly percent: number;
   /** timm's model card: the training form, millions of parameters. */
   readonly trainingM: number;
 }
@@ -39,23 +41,49 @@ interface Architecture {
 const NONE = [0, 0, 0, 0] as const;
 
 const ARCHITECTURES = {
-  s0: { factors: [0.75, 1, 1, 2], k: 4, excited: NONE, resize: 256, deployed: [2.1, 275], trainingM: 5.29 },
+  s0: {
+    factors: [0.75, 1, 1, 2],
+    k: 4,
+    excited: NONE,
+    resize: 256,
+    deployed: [2.1, 275],
+    percent: 71.4,
+    trainingM: 5.29,
+  },
   s1: {
     factors: [1.5, 1.5, 2, 2.5],
     k: 1,
     excited: NONE,
     resize: 248,
     deployed: [4.8, 825],
+    percent: 75.9,
     trainingM: 4.83,
   },
-  s2: { factors: [1.5, 2, 2.5, 4], k: 1, excited: NONE, resize: 248, deployed: [7.8], trainingM: 7.88 },
-  s3: { factors: [2, 2.5, 3, 4], k: 1, excited: NONE, resize: 248, deployed: [10.1, 1896], trainingM: 10.17 },
+  s2: {
+    factors: [1.5, 2, 2.5, 4],
+    k: 1,
+    excited: NONE,
+    resize: 248,
+    deployed: [7.8],
+    percent: 77.4,
+    trainingM: 7.88,
+  },
+  s3: {
+    factors: [2, 2.5, 3, 4],
+    k: 1,
+    excited: NONE,
+    resize: 248,
+    deployed: [10.1, 1896],
+    percent: 78.1,
+    trainingM: 10.17,
+  },
   s4: {
     factors: [3, 3.5, 3.5, 4],
     k: 1,
     excited: [0, 0, 5, 1],
     resize: 248,
     deployed: [14.8],
+    percent: 79.4,
     trainingM: 14.95,
   },
 } as const satisfies Record<string, Architecture>;
@@ -128,6 +156,8 @@ function nameOf(variant: MobileOneVariant, form: BranchForm): string {
   return `mobileone${variant}${form === 'deploy' ? 'deploy' : ''}`;
 }
 
+const TABLE_9 = 'Vasu et al. 2022, arXiv:2206.04040, table 9';
+
 function publishedOf(variant: MobileOneVariant, form: BranchForm): Published {
   const { deployed, trainingM }: Architecture = ARCHITECTURES[variant];
   if (form === 'training')
@@ -138,8 +168,13 @@ function publishedOf(variant: MobileOneVariant, form: BranchForm): Published {
       source: `timm, model card of mobileone_${variant}`,
     };
   const [parametersM, multAddsM] = deployed;
-  const source = 'Vasu et al. 2022, arXiv:2206.04040, table 9';
-  return { options: {}, parametersM, ...(multAddsM !== undefined && { multAddsM }), rule: 'all', source };
+  return {
+    options: {},
+    parametersM,
+    ...(multAddsM !== undefined && { multAddsM }),
+    rule: 'all',
+    source: TABLE_9,
+  };
 }
 
 const PAPER = {
@@ -157,6 +192,7 @@ export const MOBILEONES: readonly ZooEntry[] = VARIANTS.flatMap((variant) =>
       accepts: ACCEPTS,
       defaults: { width: 1, size: 224, classes: 1000 },
       published: [publishedOf(variant, form)],
+      top1: { percent: ARCHITECTURES[variant].percent, source: TABLE_9 },
       build: (options) => mobileOne(variant, form, options),
     }),
   ),

@@ -10,6 +10,8 @@ export const PLAIN_DEPTHS = [18, 34] as const;
 export type PlainDepth = (typeof PLAIN_DEPTHS)[number];
 
 const PUBLISHED_G = { 18: 1.8, 34: 3.6 } as const satisfies Record<PlainDepth, number>;
+/** Table 2, which has errors. */
+const PERCENT = { 18: 72.06, 34: 71.46 } as const satisfies Record<PlainDepth, number>;
 const ACCEPTS = ['width', 'size', 'classes', 'seed'] as const;
 
 /** Builds the network. Input [N, 3, size, size], output `logits` [N, classes]. @throws UsageError for bad options */
@@ -35,6 +37,7 @@ export const PLAIN_NETS: readonly ZooEntry[] = PLAIN_DEPTHS.map((depth): ZooEntr
     accepts: ACCEPTS,
     defaults: { width: 1, size: 224, classes: 1000 },
     published: [{ options: {}, ...paperFigure(PUBLISHED_G[depth]) }],
+    top1: { percent: PERCENT[depth], source: 'He et al. 2015, arXiv:1512.03385, table 2, ten crops' },
     build: (options) => plainNet(depth, options),
   };
 });

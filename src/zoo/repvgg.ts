@@ -21,6 +21,8 @@ interface Architecture {
   readonly groups?: number;
   /** The paper's table 4: the deployed network, millions of parameters and billions of mult-adds. */
   readonly deployed?: readonly [parametersM: number, multAddsG: number];
+  /** Top-1, of the same table. */
+  readonly percent?: number;
   /** timm's model card: the training form, millions of parameters. */
   readonly trainingM?: number;
 }
@@ -29,14 +31,14 @@ const A = [2, 4, 14, 1] as const;
 const B = [4, 6, 16, 1] as const;
 
 const ARCHITECTURES = {
-  a0: { blocks: A, factors: [0.75, 2.5], deployed: [8.3, 1.4], trainingM: 9.11 },
-  a1: { blocks: A, factors: [1, 2.5], deployed: [12.78, 2.4], trainingM: 14.09 },
-  a2: { blocks: A, factors: [1.5, 2.75], deployed: [25.49, 5.1], trainingM: 28.21 },
-  b0: { blocks: B, factors: [1, 2.5], deployed: [14.33, 3.1], trainingM: 15.82 },
-  b1: { blocks: B, factors: [2, 4], deployed: [51.82, 11.8], trainingM: 57.42 },
-  b1g2: { blocks: B, factors: [2, 4], groups: 2, deployed: [41.36, 8.8] },
-  b1g4: { blocks: B, factors: [2, 4], groups: 4, deployed: [36.12, 7.3], trainingM: 39.97 },
-  b2: { blocks: B, factors: [2.5, 5], deployed: [80.31, 18.4], trainingM: 89.02 },
+  a0: { blocks: A, factors: [0.75, 2.5], deployed: [8.3, 1.4], percent: 72.41, trainingM: 9.11 },
+  a1: { blocks: A, factors: [1, 2.5], deployed: [12.78, 2.4], percent: 74.46, trainingM: 14.09 },
+  a2: { blocks: A, factors: [1.5, 2.75], deployed: [25.49, 5.1], percent: 76.48, trainingM: 28.21 },
+  b0: { blocks: B, factors: [1, 2.5], deployed: [14.33, 3.1], percent: 75.14, trainingM: 15.82 },
+  b1: { blocks: B, factors: [2, 4], deployed: [51.82, 11.8], percent: 78.37, trainingM: 57.42 },
+  b1g2: { blocks: B, factors: [2, 4], groups: 2, deployed: [41.36, 8.8], percent: 77.78 },
+  b1g4: { blocks: B, factors: [2, 4], groups: 4, deployed: [36.12, 7.3], percent: 77.58, trainingM: 39.97 },
+  b2: { blocks: B, factors: [2.5, 5], deployed: [80.31, 18.4], percent: 78.78, trainingM: 89.02 },
   b2g2: { blocks: B, factors: [2.5, 5], groups: 2 },
   b2g4: { blocks: B, factors: [2.5, 5], groups: 4, deployed: [55.77, 11.3], trainingM: 61.76 },
   b3: { blocks: B, factors: [3, 5], deployed: [110.96, 26.2], trainingM: 123.09 },
@@ -96,6 +98,8 @@ function nameOf(variant: RepVggVariant, form: BranchForm): string {
   return `repvgg${variant}${form === 'deploy' ? 'deploy' : ''}`;
 }
 
+const TABLE_4 = 'Ding et al. 2021, arXiv:2101.03697, table 4';
+
 function publishedOf(variant: RepVggVariant, form: BranchForm): readonly Published[] {
   const { deployed, trainingM }: Architecture = ARCHITECTURES[variant];
   if (form === 'training')
@@ -111,9 +115,15 @@ function publishedOf(variant: RepVggVariant, form: BranchForm): readonly Publish
         ];
   if (!deployed) return [];
   const [parametersM, multAddsG] = deployed;
-  const source = 'Ding et al. 2021, arXiv:2101.03697, table 4';
   return [
-    { options: {}, parametersM, multAddsM: multAddsG * 1000, multAddsRoundedToM: 100, rule: 'all', source },
+    {
+      options: {},
+      parametersM,
+      multAddsM: Math.round(multAddsG * 1000),
+      multAddsRoundedToM: 100,
+      rule: 'all',
+      source: TABLE_4,
+    },
   ];
 }
 
@@ -124,15 +134,17 @@ const PAPER = {
 } as const;
 
 export const REPVGGS: readonly ZooEntry[] = VARIANTS.flatMap((variant) =>
-  FORMS.map(
-    (form): ZooEntry => ({
+  FORMS.map((form): ZooEntry => {
+    const { percent }: Architecture = ARCHITECTURES[variant];
+    return {
       name: nameOf(variant, form),
       family: 'RepVGG',
       paper: PAPER,
       accepts: ACCEPTS,
       defaults: { width: 1, size: 224, classes: 1000 },
       published: publishedOf(variant, form),
+      ...(percent !== undefined && { top1: { percent, source: TABLE_4 } }),
       build: (options) => repVgg(variant, form, options),
-    }),
-  ),
+    };
+  }),
 );

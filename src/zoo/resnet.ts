@@ -143,7 +143,7 @@ export const RESNET_PAPER = {
 /** A figure of the paper's table 1, in 10⁹ mult-adds. */
 export function paperFigure(giga: number) {
   return {
-    multAddsM: giga * 1000,
+    multAddsM: Math.round(giga * 1000),
     multAddsRoundedToM: 100,
     rule: 'all',
     source: 'He et al. 2015, arXiv:1512.03385, table 1',

@@ -41,15 +41,15 @@ export interface ShuffleNetV1Options extends ZooOptions {
 }
 
 /**
- * Table 1: channels of the first stage, and millions of mult-adds. The paper's figures do not have the fully connected layer
+ * Table 1: channels of the first stage, and millions of mult-adds; table 2: top-1. The paper's figures do not have the fully connected layer
  * in them: with it, 1 to 8 groups take 143.1, 140.8, 137.5, 134.3 and 138.4 M.
  */
 const VARIANTS = {
-  1: { channels: 144, multAddsM: 143 },
-  2: { channels: 200, multAddsM: 140 },
-  3: { channels: 240, multAddsM: 137 },
-  4: { channels: 272, multAddsM: 133 },
-  8: { channels: 384, multAddsM: 137 },
+  1: { channels: 144, multAddsM: 143, percent: 66.4 },
+  2: { channels: 200, multAddsM: 140, percent: 67.3 },
+  3: { channels: 240, multAddsM: 137, percent: 67.4 },
+  4: { channels: 272, multAddsM: 133, percent: 67.2 },
+  8: { channels: 384, multAddsM: 137, percent: 67.6 },
 } as const;
 
 export type ShuffleNetV1Groups = keyof typeof VARIANTS;
@@ -199,6 +199,7 @@ export const SHUFFLENETV1S: readonly ZooEntry[] = SHUFFLENETV1_GROUPS.map(
         }),
       ),
     ],
+    top1: { percent: VARIANTS[groups].percent, source: 'Zhang et al. 2017, arXiv:1707.01083, table 2' },
     build: (options) => shuffleNetV1(groups, options),
   }),
 );

@@ -28,7 +28,7 @@ test('exact counts, published figures that differ, top-1 with its source, and wh
   const resnet = listed(findEntry('resnet50'), folder.replace(/$/, '-none'));
   const text = zooListText([resnet]);
   expect(text).toMatch(
-    /^resnet50 +224² +1000 +25,557,032 +4\.09 G +[\d.]+ % \(torchvision[^)]*\) +torchvision, timm/m,
+    /^resnet50 +224² +1000 +25,557,032 +4\.09 G +80\.86 +torchvision [\d.]+, IMAGENET1K_V2 +torchvision, timm/m,
   );
   expect(networkJson(resnet)).toMatchObject({
     name: 'resnet50',
@@ -39,6 +39,23 @@ test('exact counts, published figures that differ, top-1 with its source, and wh
   });
   const other = { ...resnet, counts: { ...resnet.counts, multAdds: 4_300_000_000 } };
   expect(zooListText([other])).toContain('4089 M mult-adds');
+});
+
+test('a figure for other options, or counted otherwise, is not held against the counts', () => {
+  // torchvision's is at 288 pixels, the paper's without the classifier.
+  const text = zooListText([listed(findEntry('efficientnetb2')), listed(findEntry('shufflenetv1g4'))]);
+  expect(text).not.toMatch(/1088|133 M/);
+  expect(text.split('\n')[0]).not.toContain('published');
+  expect(networkJson(listed(findEntry('efficientnetb2')))).toMatchObject({ publishedMultAddsM: null });
+});
+
+test('top-1 of the paper where nobody publishes weights; weights that come with the package', () => {
+  const resnet = { ...listed(findEntry('resnet20')), trainedOn: 'shapes' };
+  const text = zooListText([resnet]);
+  expect(text).toMatch(
+    / 91\.25 +He et al\. 2015, arXiv:1512\.03385, table 6, CIFAR-10 +built in \(shapes\) /,
+  );
+  expect(networkJson(resnet)).toMatchObject({ top1: { percent: 91.25 }, weights: [], trainedOn: 'shapes' });
 });
 
 test.each([

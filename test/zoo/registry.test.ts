@@ -29,6 +29,11 @@ test.each([
   expect(findEntry(name).name).toBe(found);
 });
 
+test('a known top-1 is a percentage, and says where it is from', () => {
+  for (const { name, top1 } of ZOO)
+    if (top1) expect(top1.percent > 50 && top1.percent < 100 && top1.source.length > 10, name).toBe(true);
+});
+
 describe('refusals name what is wrong', () => {
   test.each([
     [() => findEntry('resnet21'), /no network 'resnet21'.*resnet20.*did you mean resnet20\?/s],

@@ -5,12 +5,11 @@ import { InputError, UsageError } from '../../base/errors.js';
 import { fileError } from '../../base/files.js';
 import { PREPROCESS_KEY } from '../../base/preprocess.js';
 import { checkModel, loadModel, type Model, saveModel } from '../../onnx/index.js';
-import type { ZooEntry } from '../entry.js';
+import type { KnownTop1, ZooEntry } from '../entry.js';
 import { markTrained, WEIGHTS_KEY } from '../metadata.js';
 import { findEntry } from '../registry.js';
 import {
   chooseSource,
-  type KnownTop1,
   type SourceChoice,
   type SourceName,
   type WeightSource,

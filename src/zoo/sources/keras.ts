@@ -4,8 +4,8 @@
  * does not say how images were resized before the centre crop: here the shorter side becomes size / 0.875.
  */
 import { type Preprocess, presetPreprocess } from '../../base/preprocess.js';
-import type { ZooOptions } from '../entry.js';
-import type { Checksum, KnownTop1, WeightSource } from './source.js';
+import type { KnownTop1, ZooOptions } from '../entry.js';
+import type { Checksum, WeightSource } from './source.js';
 
 const BASE = 'https://storage.googleapis.com/tensorflow/keras-applications/';
 /** EfficientNet alone is elsewhere. */

@@ -1,5 +1,5 @@
 import type { Preprocess } from '../../base/preprocess.js';
-import type { ZooOptions } from '../entry.js';
+import type { KnownTop1, ZooOptions } from '../entry.js';
 
 /** Who publishes weights, in the order in which a network's are looked for. */
 export const SOURCE_NAMES = ['torchvision', 'timm', 'keras', 'onnx'] as const;
@@ -10,12 +10,6 @@ export interface Checksum {
   readonly algorithm: 'sha256' | 'md5';
   /** Lower-case hex; the first digits of it where the publisher gives no more. */
   readonly hex: string;
-}
-
-/** A top-1 accuracy on ImageNet's validation images, as published. */
-export interface KnownTop1 {
-  readonly percent: number;
-  readonly source: string;
 }
 
 /** A published file of weights for a network of the zoo. */
