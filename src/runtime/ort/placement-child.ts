@@ -1,9 +1,12 @@
 /**
  * A process that makes a session and does nothing with it: where the runtime places each node it tells standard error
- * only. @see misplacedNodes
+ * only. It says so on standard output, and then has itself ended: a provider's threads may crash a process that exits.
+ * @see misplacedNodes
  */
+import { writeSync } from 'node:fs';
 import type { Device } from '../engine.js';
 import { loadRuntime } from './load.js';
+import { MADE } from './placement.js';
 import { PROVIDERS } from './providers.js';
 
 const [device, file] = process.argv.slice(2);
@@ -17,4 +20,5 @@ await ort.InferenceSession.create(file, {
   logSeverityLevel: 0,
   logVerbosityLevel: 1,
 });
-process.exit(0);
+writeSync(1, MADE);
+process.kill(process.pid, 'SIGKILL');

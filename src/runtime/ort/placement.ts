@@ -14,6 +14,9 @@ export interface MisplacedNode {
   readonly node: string;
 }
 
+/** What the process of its own says when it has the session. */
+export const MADE = 'made';
+
 /**
  * Which nodes of a model a device's provider does not take, so that the processor computes them and tensors are copied
  * there and back. Makes a session in a process of its own; no node runs.
@@ -33,8 +36,8 @@ export async function misplacedNodes(model: Model, device: Device): Promise<read
 function sessionLog(device: Device, path: string): Promise<string> {
   const child = fileURLToPath(workerUrl(import.meta.url, './placement-child.js'));
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [child, device, path], { maxBuffer: 2 ** 30 }, (error, _, log) => {
-      if (!error) resolve(log);
+    execFile(process.execPath, [child, device, path], { maxBuffer: 2 ** 30 }, (error, said, log) => {
+      if (said === MADE) resolve(log);
       else
         reject(
           new EnvironmentError({
