@@ -44,7 +44,7 @@ export const zooBuild = command({
   ],
   run: async ({ arch, out, weights, source, preprocess, seed, ...chosen }) => {
     const options = { seed, ...givenZooOptions(chosen) };
-    const { buildFromWeights, buildModel, findEntry } = await import('../../src/zoo/index.js');
+    const { buildFromWeights, buildModel, findEntry, namingText } = await import('../../src/zoo/index.js');
     const { countModel, saveModel } = await import('../../src/onnx/index.js');
     const { count, short } = await import('../../src/report/format.js');
     if (source !== undefined && weights === undefined) {
@@ -70,7 +70,7 @@ export const zooBuild = command({
     const origin =
       weights === undefined
         ? 'with random weights'
-        : `with the weights of ${weights} (names as ${built.naming} has them)`;
+        : `with the weights of ${weights} (names as ${namingText(built.naming ?? 'zoo')} has them)`;
     return {
       json: { arch: name, file: out, parameters, multAdds, weights: weights ?? null, naming: built.naming },
       text: `${out}: ${name} ${origin}, ${count(parameters)} parameters, ${short(multAdds)} mult-adds`,

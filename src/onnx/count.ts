@@ -130,7 +130,10 @@ export function countModel(model: Model, options: CountOptions = {}): ModelCount
     });
   }
   if (layers.length === 0 && options.layers)
-    throw new UsageError({ problem: 'no layer has a name that was asked for' });
+    throw new UsageError({
+      problem: 'no layer has a name that was asked for',
+      hint: 'reparam inspect shows the names of all layers, without --layers',
+    });
   const unusedParameters = countUnusedParameters(model, options.layers);
   const memory = memoryOf(model, paths, bytesOf, scale);
   const trainable = totals.parameter + unusedParameters;

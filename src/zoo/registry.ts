@@ -1,4 +1,4 @@
-import { InputError, UsageError } from '../base/errors.js';
+import { InputError, ModelError, UsageError } from '../base/errors.js';
 import { didYouMean } from '../base/nearest.js';
 import type { Model } from '../onnx/index.js';
 import { ALEXNETS } from './alexnet.js';
@@ -57,23 +57,36 @@ export function findEntry(name: string): ZooEntry {
   const plain = plainName(name);
   const entry = ZOO.find((e) => e.name === plain);
   if (entry) return entry;
-  const names = ZOO.map((e) => e.name);
-  const hint = didYouMean(plain, names);
+  const hint = didYouMean(
+    plain,
+    ZOO.map((e) => e.name),
+  );
   throw new UsageError({
     problem: `no network '${name}' in the zoo`,
-    expected: names.join(', '),
-    ...(hint === undefined ? {} : { hint }),
+    hint: [hint, 'reparam zoo list shows the networks'].filter((h) => h !== undefined).join(' '),
   });
 }
 
 /**
  * Builds a network with random weights (`reparam.trained` is `false` in its metadata).
- * @throws UsageError for an unknown name, an option the family does not have, or a value out of range
+ * @throws UsageError for an unknown name, an option the family does not have, a value out of range, or images that become
+ * smaller than a window of the network
  */
 export function buildModel(name: string, options: ZooOptions = {}): Model {
   const entry = findEntry(name);
   checkOptions(entry.name, entry.accepts, options);
-  return entry.build(options);
+  try {
+    return entry.build(options);
+  } catch (cause) {
+    const { size } = options;
+    if (!(cause instanceof ModelError) || size === undefined || size >= entry.defaults.size) throw cause;
+    throw new UsageError({
+      problem: `${entry.name}: images of ${size} pixels are too small`,
+      found: cause.message,
+      hint: `its own size is ${entry.defaults.size}`,
+      cause,
+    });
+  }
 }
 
 /** Where a file is wanted and a name of the zoo is given. @throws InputError for such a name */

@@ -8,7 +8,7 @@ import { WEIGHTS_KEY } from '../metadata.js';
 import { buildModel, findEntry } from '../registry.js';
 import { fillFromCheckpoint } from './fill.js';
 import { guessNaming, nameMap, namings } from './maps.js';
-import type { Naming } from './naming.js';
+import { type Naming, namingText } from './naming.js';
 
 export interface BuiltFromWeights {
   readonly model: Model;
@@ -35,7 +35,7 @@ export async function buildFromWeights(
   if (named === undefined)
     throw new InputError({
       problem: `${path} does not hold weights of ${entry.name}`,
-      expected: `names as ${namings(entry).join(', ')} has them`,
+      expected: `names as ${namings(entry).map(namingText).join(' or ')} has them`,
       found: [...tensors.keys()].slice(0, 4).join(', '),
     });
   const map = nameMap(entry, named);

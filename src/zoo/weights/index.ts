@@ -2,4 +2,4 @@
 export { type BuiltFromWeights, buildFromWeights } from './build.js';
 export { type FillOptions, fillFromCheckpoint } from './fill.js';
 export { guessNaming, nameMap, namings } from './maps.js';
-export { NAMINGS, type Naming } from './naming.js';
+export { NAMINGS, type Naming, namingText } from './naming.js';

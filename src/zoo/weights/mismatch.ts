@@ -1,7 +1,7 @@
 import { InputError } from '../../base/errors.js';
 import type { Model, Tensor, Value } from '../../onnx/index.js';
 import type { ZooEntry } from '../entry.js';
-import type { Naming } from './naming.js';
+import { type Naming, namingText } from './naming.js';
 
 /** So many of each kind stand in the message; all of them in its details. */
 const SHOWN = 6;
@@ -60,11 +60,11 @@ export class Mismatch {
     if (kinds.length === 0) return;
     const sections = kinds.map(([kind, list]) => `${list.length} ${kind}: ${shortened(list)}`);
     throw new InputError({
-      problem: `the weights of ${this.#file} are not those of ${name} (names as ${this.#naming} has them)`,
+      problem: `the weights of ${this.#file} are not those of ${name} (names as ${namingText(this.#naming)} has them)`,
       found: sections.join('; '),
       hint:
         this.#classes(model) ??
-        `another width, number of classes or naming may fit: reparam zoo build ${name} --weights FILE has --width, --classes, --source`,
+        `another network, width, number of classes or naming may fit: reparam zoo list shows the networks, reparam zoo build ${name} --weights FILE has --width, --classes, --source`,
       details: kinds.flatMap(([kind, list]) => [
         `${list.length} ${kind}:`,
         ...list.map((line) => `  ${line}`),

@@ -10,6 +10,11 @@ import type { ZooOptions } from '../entry.js';
 export const NAMINGS = ['torchvision', 'timm', 'timm-tf', 'keras', 'zoo'] as const;
 export type Naming = (typeof NAMINGS)[number];
 
+/** In a sentence: names as … has them. */
+export function namingText(naming: Naming): string {
+  return naming === 'zoo' ? 'the zoo' : naming;
+}
+
 /** Where a tensor of a file goes. */
 export interface Target {
   /** An initializer of ours. */
