@@ -7,8 +7,14 @@ import type { TrainStep } from '../step/build.js';
 import { onlyInput } from '../step/prepare.js';
 import { imageInput } from './resolve.js';
 
-/** Images of a step that a device is tried with: enough for batch statistics, few enough to be quick on a processor. */
-export const TRIAL_IMAGES = 4;
+/** Images of so many pixels have enough of them for batch statistics when there are two. */
+const LARGE = 64 * 64;
+
+/** Images of a step that a device is tried with: few, because the processor computes the same step several times. */
+export function trialImages(image: readonly number[]): number {
+  const [, height, width] = image;
+  return height * width >= LARGE ? 2 : 4;
+}
 
 /** What such a step is fed beside its state. The rate is large, so that an update shows the gradient. */
 function trialFeeds(step: TrainStep): Map<string, Tensor> {

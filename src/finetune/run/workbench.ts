@@ -30,7 +30,7 @@ import { checkClasses, chooseAugment } from './resolve.js';
 import { openPhase } from './resume.js';
 import { stepOptions } from './step-options.js';
 import { type TrainedPhase, trainPhase } from './trainer.js';
-import { stepTrial, TIMED_IMAGES, TRIAL_IMAGES, timeStep } from './trial.js';
+import { stepTrial, TIMED_IMAGES, timeStep, trialImages } from './trial.js';
 import { withWeights } from './weights.js';
 
 export interface WorkbenchInit {
@@ -175,7 +175,7 @@ export class Workbench {
   }
 
   async #trial(model: Model, refocusing?: RefocusingOptions): Promise<Trial> {
-    const batch = Math.min(this.batch, TRIAL_IMAGES);
+    const batch = Math.min(this.batch, trialImages(this.image));
     return stepTrial(await this.step(model, refocusing, { batch, lowering: 'portable' }));
   }
 

@@ -32,8 +32,8 @@ const DIFFERENCES: ReadonlySet<string> = new Set(['Add', 'Sub']);
 /** Ends the names of results: an input of one node may be what another gives. */
 const RESULT = ' (result)';
 
-/** Tensors of so many bytes are compared at a time. */
-const CHUNK = 2 ** 27;
+/** Tensors of so many bytes are compared at a time; each time takes a run of the whole model on the reference. */
+const CHUNK = 2 ** 28;
 
 /**
  * Runs each distinct operation of a model on a device, alone, on the values that it has in a run on the reference, and
@@ -191,14 +191,17 @@ function side({ opset, irVersion, opsets }: Model, nodes: readonly Node[]): Mode
 
 function* chunks(nodes: Iterable<Node>): Generator<Node[]> {
   let [chunk, bytes]: [Node[], number] = [[], 0];
+  let held = new Set<Value>();
   for (const node of nodes) {
-    const size = [...made(node), ...node.outputs].reduce((sum, v) => sum + bytesOf(v), 0);
-    if (chunk.length > 0 && bytes + size > CHUNK) {
+    const values = [...made(node), ...node.outputs];
+    const more = values.filter((v) => !held.has(v)).reduce((sum, v) => sum + bytesOf(v), 0);
+    if (chunk.length > 0 && bytes + more > CHUNK) {
       yield chunk;
-      [chunk, bytes] = [[], 0];
+      [chunk, bytes, held] = [[], 0, new Set()];
     }
     chunk.push(node);
-    bytes += size;
+    bytes += more;
+    for (const v of values) held.add(v);
   }
   if (chunk.length > 0) yield chunk;
 }
