@@ -4,9 +4,17 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
-import { assetsFolder, buildModel, builtinCheckpoint, findEntry, ZOO } from '../../src/zoo/index.js';
+import { PREPROCESS_KEY, parsePreprocess } from '../../src/base/preprocess.js';
+import {
+  assetsFolder,
+  buildModel,
+  builtinCheckpoint,
+  findEntry,
+  ZOO,
+  zooProvenance,
+} from '../../src/zoo/index.js';
 
-test('names are unique, and entries build what their defaults say', () => {
+test('names are unique, and entries build what their defaults say, with preprocessing and where they are from', () => {
   expect(new Set(ZOO.map((e) => e.name)).size).toBe(ZOO.length);
   for (const entry of ZOO) {
     for (const key of Object.keys(entry.defaults)) expect(entry.accepts).toContain(key);
@@ -15,6 +23,9 @@ test('names are unique, and entries build what their defaults say', () => {
     const { size, classes } = defaults;
     expect(model.graph.inputs[0].type).toMatchObject({ shape: ['N', name === 'lenet5' ? 1 : 3, size, size] });
     expect(model.graph.outputs[0].type).toMatchObject({ shape: ['N', classes] });
+    const preprocess = parsePreprocess(model.metadata.get(PREPROCESS_KEY) ?? '', name);
+    expect(preprocess, name).toMatchObject({ size, channels: expect.stringMatching(/^(RGB|BGR|GRAY)$/) });
+    expect(zooProvenance(model), name).toMatchObject({ arch: name, ...defaults, width: 0.1, seed: 0 });
   }
 });
 
