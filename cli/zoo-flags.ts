@@ -47,7 +47,7 @@ export const zooFlags = {
   },
   zeroGamma: {
     kind: toggle,
-    describe: 'ImageNet ResNets: the last BatchNormalization scale of each block starts at 0',
+    describe: 'ResNets: the last BatchNormalization scale of each block starts at 0',
     maybe: true,
     ...zoo,
   },

@@ -5,7 +5,8 @@
  * Shortcut A, as published: where a stage halves the map, the shortcut takes every second pixel and pads the channels
  * with zeros, half before and half after. It has no parameters. Shortcut B: a 1x1 convolution of stride 2 with
  * BatchNormalization. Names are those of akamaster/pytorch_resnet_cifar10. All weights start as He's normal, fan_in.
- * A width multiplier scales the channels: max(1, round(width·c)).
+ * `zeroGamma` starts the scale of each block's last BatchNormalization at 0, as in the ImageNet networks. A width multiplier
+ * scales the channels: max(1, round(width·c)).
  */
 import { UsageError } from '../base/errors.js';
 import { presetPreprocess } from '../base/preprocess.js';
@@ -16,7 +17,7 @@ import { padShortcut } from './shortcut.js';
 
 export const CIFAR_RESNET_DEPTHS = [20, 32, 44, 56, 110, 1202] as const;
 
-const ACCEPTS = ['width', 'size', 'classes', 'seed', 'shortcut'] as const;
+const ACCEPTS = ['width', 'size', 'classes', 'seed', 'shortcut', 'zeroGamma'] as const;
 const HE = { kind: 'he', fan: 'in' } as const;
 
 /** Builds a network of 6n + 2 layers. Input [N, 3, size, size], output `logits` [N, classes]. @throws UsageError */
@@ -25,7 +26,7 @@ export function cifarResNet(depth: number, options: ZooOptions = {}): Model {
   if (!Number.isInteger((depth - 2) / 6) || depth < 8)
     throw new UsageError({ problem: 'a CIFAR ResNet has 6n + 2 layers', found: `${depth}` });
   checkOptions(arch, ACCEPTS, options);
-  const { width = 1, size = 32, classes = 10, seed = 0, shortcut = 'A' } = options;
+  const { width = 1, size = 32, classes = 10, seed = 0, shortcut = 'A', zeroGamma = false } = options;
   if (shortcut !== 'A' && shortcut !== 'B')
     throw new UsageError({ problem: `${arch}: shortcut`, expected: 'A or B', found: `${String(shortcut)}` });
   const net = new Network(arch, size, seed);
@@ -36,12 +37,20 @@ export function cifarResNet(depth: number, options: ZooOptions = {}): Model {
   for (const [stage, out] of [first, ...others].entries()) {
     for (let block = 0; block < (depth - 2) / 6; block++) {
       const stride = stage > 0 && block === 0 ? 2 : 1;
-      x = basicBlock(net, `layer${stage + 1}.${block}`, x, { in: channels, out, stride, shortcut });
+      const dims = { in: channels, out, stride };
+      x = basicBlock(net, `layer${stage + 1}.${block}`, x, {
+        ...dims,
+        shortcut,
+        lastScale: zeroGamma ? 0 : 1,
+      });
       channels = out;
     }
   }
   net.logits('linear', net.globalAverage(x), { in: channels, classes, init: HE });
-  return net.model({ arch, width, size, classes, seed, shortcut }, presetPreprocess('cifar10', size));
+  return net.model(
+    { arch, width, size, classes, seed, shortcut, zeroGamma },
+    presetPreprocess('cifar10', size),
+  );
 }
 
 interface Block {
@@ -49,6 +58,8 @@ interface Block {
   readonly out: number;
   readonly stride: number;
   readonly shortcut: 'A' | 'B';
+  /** First γ of the last BatchNormalization. */
+  readonly lastScale: number;
 }
 
 function basicBlock(net: Network, path: string, x: Value, block: Block): Value {
@@ -56,7 +67,7 @@ function basicBlock(net: Network, path: string, x: Value, block: Block): Value {
   let y = net.conv(`${path}.conv1`, x, { in: block.in, out, kernel: 3, stride, init: HE });
   y = net.relu(`${path}.relu1`, net.batchNorm(`${path}.bn1`, y, out));
   y = net.conv(`${path}.conv2`, y, { in: out, out, kernel: 3, init: HE });
-  y = net.batchNorm(`${path}.bn2`, y, out);
+  y = net.batchNorm(`${path}.bn2`, y, out, { scale: block.lastScale });
   const same = stride === 1 && block.in === out;
   const shorter = same
     ? x
@@ -119,7 +130,7 @@ export const CIFAR_RESNETS: readonly ZooEntry[] = CIFAR_RESNET_DEPTHS.map((depth
     family: 'CIFAR ResNet',
     paper: PAPER,
     accepts: ACCEPTS,
-    defaults: { width: 1, size: 32, classes: 10, shortcut: 'A' },
+    defaults: { width: 1, size: 32, classes: 10, shortcut: 'A', zeroGamma: false },
     published,
     top1: { percent, source: `${TABLE_6}, CIFAR-10` },
     build: (options) => cifarResNet(depth, options),

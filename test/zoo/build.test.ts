@@ -72,10 +72,11 @@ describe('metadata', () => {
       classes: 10,
       seed: 7,
       shortcut: 'B',
+      zeroGamma: false,
     });
     if (!made) return;
-    const { width, size, classes, seed, shortcut = 'A' } = made;
-    const again = buildModel(made.arch, { width, size, classes, seed, shortcut });
+    const { width, size, classes, seed, shortcut = 'A', zeroGamma = true } = made;
+    const again = buildModel(made.arch, { width, size, classes, seed, shortcut, zeroGamma });
     expect(digest(again)).toBe(digest(model));
   });
 
@@ -251,6 +252,7 @@ describe('ResNet', () => {
   });
 
   test.each([
+    ['resnet20', 'bn2', 9],
     ['resnet18', 'bn2', 8],
     ['resnet50', 'bn3', 16],
   ])('zeroGamma starts the last scale of each block of %s at 0, and no other', (name, last, blocks) => {
