@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { parsePreprocess } from '../../src/base/preprocess.js';
@@ -10,6 +11,7 @@ import {
   weightSources,
   ZOO,
 } from '../../src/zoo/index.js';
+import { goldenTest, sharedFile } from '../support/goldens.js';
 
 const HOSTS: Readonly<Record<string, readonly string[]>> = {
   torchvision: ['download.pytorch.org'],
@@ -97,6 +99,19 @@ describe('what a source names is what the zoo builds', () => {
       else expect(countModel(model).parameters + kerasExtras(source.network, model)).toBe(parameters);
     },
   );
+});
+
+goldenTest('sizes and SHA-256 of the ONNX Model Zoo are those of its manifest', () => {
+  const manifest: readonly {
+    readonly model_path: string;
+    readonly metadata: { readonly model_sha: string; readonly model_bytes: number };
+  }[] = JSON.parse(readFileSync(sharedFile('checkpoints/onnx-hub-manifest/ONNX_HUB_MANIFEST.json'), 'utf8'));
+  const sources = WEIGHT_SOURCES.filter((s) => s.source === 'onnx');
+  expect(sources.length).toBeGreaterThan(10);
+  for (const { tag, urls, checksum, bytes } of sources) {
+    const entry = manifest.find((m) => urls[1].endsWith(`/${m.model_path}`));
+    expect(entry?.metadata, tag).toMatchObject({ model_sha: checksum?.hex, model_bytes: bytes });
+  }
 });
 
 describe('choosing', () => {
