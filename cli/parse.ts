@@ -35,6 +35,11 @@ export const GLOBAL_FLAGS = {
   },
 } as const;
 
+/** Commands of two words: what stands in the list of commands for all that share the first. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  zoo: 'The published networks: list them, build them, download their weights',
+};
+
 const WORDS: ReadonlySet<string> = new Set(['help', 'version']);
 
 /**
@@ -153,7 +158,7 @@ function addCommands(
     done.add(rest[0]);
     if (rest.length > 1) {
       const family = commands.filter((c) => c.name.split(' ')[path.length] === rest[0]);
-      parser.command(rest[0], family.map((c) => c.describe).join('; '), (inner) => {
+      parser.command(rest[0], FAMILIES[rest[0]] ?? family.map((c) => c.name).join(', '), (inner) => {
         addCommands(inner, family, [...path, rest[0]], choose);
         return inner.usage(`$0 ${[...path, rest[0]].join(' ')} <action>`);
       });
@@ -191,9 +196,14 @@ export function describeFlag(flag: Flag<unknown> | Flag<never>): string {
     : `${flag.describe} (${kind.expected})`;
 }
 
+/** In the order of their groups, which is that of the help. */
 function yargsOptions(flags: Command['flags']) {
+  const groups: readonly string[] = Object.values(GROUPS);
+  const ordered = Object.entries(flags).sort(
+    ([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group),
+  );
   return Object.fromEntries(
-    Object.entries(flags).map(([key, flag]) => [
+    ordered.map(([key, flag]) => [
       flagName(key, flag),
       {
         describe: `${describeFlag(flag)}${extra(flag)}`,

@@ -159,6 +159,7 @@ describe('help and version', () => {
   test('the commands with what they do', () => {
     expect(shown('--help')).toMatch(/reparam swap \[model\] +Swap layers/);
     expect(shown('--help')).toMatch(/130 interrupted/);
+    expect(shown('--help')).toMatch(/reparam zoo +The published networks: list them/);
     expect(shown('zoo --help')).toMatch(/reparam zoo build \[arch\] +Build/);
   });
 
