@@ -3,6 +3,7 @@ import { UsageError } from '../../src/base/errors.js';
 import { LOWERINGS, type LoweringChoice } from '../../src/finetune/lowering/choose.js';
 import type { FormChoice } from '../../src/finetune/step/forms.js';
 import type { Device } from '../../src/runtime/index.js';
+import type { WebgpuOptions } from '../../src/runtime/worker/protocol.js';
 import { count, FORMS, name, names } from '../speed/arguments.js';
 import { NETWORK_NAMES, type NetworkName, TRAININGS, type Training } from '../speed/cases.js';
 
@@ -33,6 +34,8 @@ export interface Arguments {
   /** Of ours. */
   readonly device: Device;
   readonly allowSoftware: boolean;
+  /** Of ours on WebGPU. */
+  readonly webgpu: WebgpuOptions;
   /** Of PyTorch, as it names it. */
   readonly peerDevice: string;
   readonly lowering: LoweringChoice;
@@ -48,6 +51,9 @@ export interface Arguments {
   readonly output: 'text' | 'markdown' | 'json';
   readonly help: boolean;
 }
+
+export const LAYOUTS = ['NCHW', 'NHWC'] as const;
+export const VALIDATIONS = ['disabled', 'wgpuOnly', 'basic', 'full'] as const;
 
 export const USAGE = `npm run bench:gpu -- [options]
 
@@ -70,6 +76,8 @@ Where
   --python PATH     a Python with torch and numpy (default: python3)
 
 How ours is made
+  --layout NAME     on WebGPU: ${LAYOUTS.join(', ')} (default: the runtime's)
+  --validation NAME on WebGPU: ${VALIDATIONS.join(', ')} (default: the runtime's)
   --lowering NAME   ${LOWERINGS.join(', ')} (default: auto)
   --form NAME       of the maps: ${FORMS.join(', ')} (default: auto)
 
@@ -102,6 +110,12 @@ export function parseArguments(argv: readonly string[]): Arguments {
     size: values.size === undefined ? undefined : count('--size', values.size),
     device: name('--device', values.device, DEVICES),
     allowSoftware: values['allow-software'],
+    webgpu: {
+      ...(values.layout !== undefined && { layout: name('--layout', values.layout, LAYOUTS) }),
+      ...(values.validation !== undefined && {
+        validation: name('--validation', values.validation, VALIDATIONS),
+      }),
+    },
     peerDevice: values['peer-device'],
     lowering: name('--lowering', values.lowering, LOWERINGS),
     form: name('--form', values.form, FORMS),
@@ -134,6 +148,8 @@ function parse(argv: readonly string[]) {
         size: text,
         device: usually('webgpu'),
         'allow-software': flag,
+        layout: text,
+        validation: text,
         'peer-device': usually('cuda'),
         python: usually('python3'),
         lowering: usually('auto'),

@@ -10,6 +10,7 @@ import { writeTask } from '../speed/task.js';
 import type { Arguments, Side } from './arguments.js';
 import { type Curve, checkSame, curveOf, type GpuMeasurement } from './checks.js';
 import { watchMemory } from './device-memory.js';
+import type { EnginePlace } from './place.js';
 import { type GpuReport, gpuReport } from './report.js';
 
 export interface Setting {
@@ -114,9 +115,10 @@ async function orSaid(
   }
 }
 
-function ours(folder: string, device: Device, { allowSoftware }: Arguments, split: boolean): Command {
+function ours(folder: string, device: Device, { allowSoftware, webgpu }: Arguments, split: boolean): Command {
   const script = fileURLToPath(new URL('ours.js', import.meta.url));
-  return [process.execPath, script, folder, device, allowSoftware ? '1' : '0', split ? '1' : '0'];
+  const place: EnginePlace = { device, allowSoftware, webgpu };
+  return [process.execPath, script, folder, JSON.stringify(place), split ? '1' : '0'];
 }
 
 function peer(folder: string, side: Exclude<Side, 'reparam'>, { python, peerDevice }: Arguments): Command {

@@ -1,14 +1,13 @@
-// One process of the side `reparam`: `node ours.js FOLDER DEVICE ALLOW_SOFTWARE SPLIT`; 1 or 0 for the last two.
+// One process of the side `reparam`: `node ours.js FOLDER ENGINE SPLIT`: JSON of where it runs, and 1 or 0.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
-import { name } from '../speed/arguments.js';
 import { peakMemory } from '../speed/linux.js';
 import { openStep, type TimedStep } from '../speed/our-step.js';
 import { seriesOf } from '../speed/report.js';
 import { readTask } from '../speed/task.js';
-import { DEVICES } from './arguments.js';
+import { enginePlace } from './place.js';
 import { kernelsOf, readProfile } from './profile.js';
 import type { GpuReport, Split } from './report.js';
 import { transferTime } from './transfers.js';
@@ -16,11 +15,11 @@ import { transferTime } from './transfers.js';
 /** Runs of a profiled step; the first is left out. */
 const PROFILED = 4;
 
-const [folder, onto, software, splitting] = process.argv.slice(2);
-const device = name('DEVICE', onto, DEVICES);
+const [folder, place, splitting] = process.argv.slice(2);
+const { device, ...how } = enginePlace.parse(JSON.parse(place));
 const inputs = readTask(folder);
 const { task } = inputs;
-const common = { device, allowSoftware: software === '1', threads: task.threads };
+const common = { device, ...how, threads: task.threads };
 
 const host = await createEngine({ threads: task.threads });
 const engine = await createEngine(common);

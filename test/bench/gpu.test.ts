@@ -61,7 +61,7 @@ describe('the arguments', () => {
 
   test('choose, and refuse what is not there', () => {
     const options = parseArguments(
-      '--network resnet18 --batch 8,16 --side amp,reparam --device cpu --curve-steps none --size 64'.split(
+      '--network resnet18 --batch 8,16 --side amp,reparam --device cpu --curve-steps none --size 64 --layout NCHW'.split(
         ' ',
       ),
     );
@@ -71,11 +71,13 @@ describe('the arguments', () => {
       sides: ['reparam', 'amp'],
       device: 'cpu',
       size: 64,
+      webgpu: { layout: 'NCHW' },
       curve: { steps: 0 },
     });
     for (const wrong of [
       ['--device', 'gpu'],
       ['--batch', '0'],
+      ['--layout', 'nchw'],
       ['--json', '--markdown'],
       ['--sides', 'amp'],
     ])

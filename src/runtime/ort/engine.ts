@@ -5,7 +5,7 @@ import { arithmeticCores } from '../cores.js';
 import type { Device, SessionOptions, StepSessionInit } from '../engine.js';
 import { WorkerClient } from '../worker/client.js';
 import { WorkerEngine } from '../worker/engine.js';
-import type { Backend, OpenOptions } from '../worker/protocol.js';
+import type { Backend, OpenOptions, WebgpuOptions } from '../worker/protocol.js';
 import { overwritable } from './in-place.js';
 import { mendForWebgpu } from './mend-webgpu.js';
 import { PROVIDERS, staysOnDevice } from './providers.js';
@@ -28,6 +28,7 @@ export interface OrtEngineOptions {
    * events with what each node took, and on WebGPU each kernel by the adapter's clock. Steps are slower. Default: none.
    */
   readonly profile?: string;
+  readonly webgpu?: WebgpuOptions;
 }
 
 /** onnxruntime-node in a worker thread. */
@@ -37,21 +38,19 @@ export class OrtEngine extends WorkerEngine {
   readonly threads: number;
   /** Execution providers that the installed runtime knows. */
   readonly backends: readonly Backend[];
-  readonly #spinning: boolean;
-  readonly #profile: string | undefined;
+  readonly #session: Pick<OpenOptions, 'spinning' | 'profile' | 'webgpu'>;
 
   private constructor(
     client: WorkerClient,
     { device, adapter }: { readonly device: Device; readonly adapter: string | undefined },
     threads: number,
-    { spinning, profile }: { readonly spinning: boolean; readonly profile: string | undefined },
+    session: Pick<OpenOptions, 'spinning' | 'profile' | 'webgpu'>,
   ) {
     super(client);
     this.device = device;
     this.threads = threads;
     this.backends = client.ready.backends;
-    this.#spinning = spinning;
-    this.#profile = profile;
+    this.#session = session;
     const on = adapter === undefined ? device : `${device}: ${adapter}`;
     this.name = `onnxruntime-node ${client.ready.version} (${on})`;
   }
@@ -63,10 +62,15 @@ export class OrtEngine extends WorkerEngine {
     threads,
     spinning = true,
     profile,
+    webgpu,
   }: OrtEngineOptions = {}): Promise<OrtEngine> {
     const count = checkThreads(threads) ?? arithmeticCores();
     const client = await WorkerClient.start(workerUrl(import.meta.url, './worker.js'));
-    return new OrtEngine(client, { device, adapter }, count, { spinning, profile });
+    return new OrtEngine(client, { device, adapter }, count, {
+      spinning,
+      ...(profile !== undefined && { profile }),
+      ...(webgpu !== undefined && { webgpu }),
+    });
   }
 
   protected override isFeedable(type: DataType): boolean {
@@ -75,11 +79,10 @@ export class OrtEngine extends WorkerEngine {
 
   protected override openOptions({ threads, optimization = 'all' }: SessionOptions): OpenOptions {
     return {
+      ...this.#session,
       threads: checkThreads(threads) ?? this.threads,
-      spinning: this.#spinning,
       optimization,
       device: this.device,
-      ...(this.#profile !== undefined && { profile: this.#profile }),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Device } from '../engine.js';
+import type { WebgpuOptions } from '../worker/protocol.js';
 import type { Ort } from './load.js';
 
 /** How the runtime is told to use a device, and what it can do there. */
@@ -16,6 +17,19 @@ export const PROVIDERS: Readonly<Record<Device, Provider>> = {
   webgpu: { execution: { name: 'webgpu' }, keepsTensors: true },
   cuda: { execution: { name: 'cuda', deviceId: 0 }, keepsTensors: false },
 };
+
+/** The provider of a session, and what it is told. */
+export function executionOf(
+  device: Device,
+  { layout, validation }: WebgpuOptions = {},
+): Ort.InferenceSession.ExecutionProviderConfig {
+  if (device !== 'webgpu') return PROVIDERS[device].execution;
+  return {
+    name: 'webgpu',
+    ...(layout !== undefined && { preferredLayout: layout }),
+    ...(validation !== undefined && { validationMode: validation }),
+  };
+}
 
 /** Element types that a device with `keepsTensors` keeps and gives back: those its Identity takes. */
 const DEVICE_TYPES = ['float32', 'float16', 'int32', 'uint32'] as const;

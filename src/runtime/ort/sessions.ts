@@ -2,7 +2,7 @@ import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from
 import type { SessionServer } from '../worker/serve.js';
 import { discard } from './discard.js';
 import type { Ort } from './load.js';
-import { PROVIDERS } from './providers.js';
+import { executionOf, PROVIDERS } from './providers.js';
 import { DeviceState } from './state/device.js';
 import { DeviceTensors } from './state/device-tensors.js';
 import { HostState } from './state/host.js';
@@ -121,9 +121,10 @@ function sessionOptions({
   device = 'cpu',
   keep = [],
   profile,
+  webgpu,
 }: OpenOptions): Ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: [PROVIDERS[device].execution],
+    executionProviders: [executionOf(device, webgpu)],
     preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, 'gpu-buffer' as const])),
     executionMode: 'sequential',
     ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),

@@ -23,6 +23,14 @@ export type ModelSource =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | { readonly kind: 'file'; readonly path: string };
 
+/** How the runtime's WebGPU provider works. The numbers are the same but for rounding. */
+export interface WebgpuOptions {
+  /** Order of the axes in which it convolves and pools; tensors are transposed where they come otherwise. Default: NHWC. */
+  readonly layout?: 'NCHW' | 'NHWC';
+  /** What of each dispatch is checked before it is made. Default: basic. */
+  readonly validation?: 'disabled' | 'wgpuOnly' | 'basic' | 'full';
+}
+
 export interface OpenOptions {
   readonly threads: number;
   readonly spinning: boolean;
@@ -33,6 +41,7 @@ export interface OpenOptions {
   readonly keep?: readonly string[];
   /** Beginning of the name of the file for the session's profile. Default: there is none. */
   readonly profile?: string;
+  readonly webgpu?: WebgpuOptions;
 }
 
 export interface SessionNames {
