@@ -1,8 +1,9 @@
 // npm run bench:gpu -- [options]: see bench/README.md.
-import { InterruptedError, ReparamError } from '../src/base/errors.js';
+
 import { type Arguments, parseArguments, USAGE } from './gpu/arguments.js';
 import { availableSides, type Measured, measure, measureCurve, type Setting } from './gpu/measure.js';
 import { type GpuResults, resultsText } from './gpu/table.js';
+import { program, stopSignal } from './program.js';
 import { machine } from './speed/machine.js';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -13,12 +14,9 @@ async function main(): Promise<void> {
     console.log(USAGE);
     return;
   }
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => stop.abort(new InterruptedError({ problem: 'stopped' })));
   const measured: Measured = { measurements: [], curves: [], problems: [] };
   try {
-    await measureAll({ options, signal: stop.signal, progress: say }, measured);
+    await measureAll({ options, signal: stopSignal(), progress: say }, measured);
   } finally {
     // A run takes long: what an interruption leaves is printed too.
     if (measured.measurements.length + measured.curves.length > 0) print(options, measured);
@@ -46,11 +44,4 @@ function print(options: Arguments, measured: Measured): void {
   console.log(output === 'json' ? JSON.stringify(results, null, 2) : resultsText(results, output, kernels));
 }
 
-try {
-  await main();
-} catch (error) {
-  const told = error instanceof Error && error.cause instanceof ReparamError ? error.cause : error;
-  if (!(told instanceof ReparamError)) throw error;
-  say(told.message);
-  process.exitCode = told.exitCode;
-}
+await program(main);

@@ -1,14 +1,15 @@
 // npm run bench:loader -- [options]: see bench/README.md.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ReparamError } from '../src/base/errors.js';
 import { presetPreprocess } from '../src/base/preprocess.js';
 import { type Augment, type Dataset, Loader, openDataset } from '../src/data/index.js';
 import { median } from '../src/finetune/run/trainer.js';
 import { renderTable } from '../src/report/table.js';
 import { writePhotos } from './loader/photos.js';
+import { program } from './program.js';
 import { count, name } from './speed/arguments.js';
 import { machine } from './speed/machine.js';
 
@@ -139,10 +140,4 @@ function upToCores(): number[] {
   return [...list, cores];
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof ReparamError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
+await program(main);

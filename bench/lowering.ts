@@ -1,5 +1,6 @@
 // npm run bench:lowering -- [options]: see bench/README.md.
-import { EnvironmentError, ReparamError, UsageError } from '../src/base/errors.js';
+
+import { EnvironmentError, UsageError } from '../src/base/errors.js';
 import { renderTable } from '../src/report/table.js';
 import { channelBlock, createEngine } from '../src/runtime/index.js';
 import { type Arguments, parseArguments, USAGE, wanted } from './lowering/arguments.js';
@@ -13,6 +14,7 @@ import {
   summary,
 } from './lowering/report.js';
 import { type Bench, timeInTurn } from './lowering/timing.js';
+import { program } from './program.js';
 import { machine, machineText } from './speed/machine.js';
 
 async function main(): Promise<void> {
@@ -80,10 +82,4 @@ async function measureLayer(bench: Bench, layer: Layer): Promise<MeasuredLayer> 
   return { layer, times: choices.map((choice, i) => ({ choice, milliseconds: milliseconds[i] })) };
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof ReparamError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
+await program(main);

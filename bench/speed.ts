@@ -1,5 +1,5 @@
 // npm run bench:speed -- [options]: see bench/README.md.
-import { InterruptedError, ReparamError } from '../src/base/errors.js';
+import { program, stopSignal } from './program.js';
 import { type Arguments, parseArguments, USAGE } from './speed/arguments.js';
 import { machine } from './speed/machine.js';
 import { availableSides, measure, measurePairs, type Setting } from './speed/measure.js';
@@ -15,10 +15,7 @@ async function main(): Promise<void> {
     console.log(USAGE);
     return;
   }
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => stop.abort(new InterruptedError({ problem: 'stopped' })));
-  const setting: Setting = { options, signal: stop.signal, progress: say };
+  const setting: Setting = { options, signal: stopSignal(), progress: say };
   const measured: Measured = { measurements: [], pairs: [] };
   try {
     await (options.paired
@@ -71,11 +68,4 @@ async function measureAllPairs(setting: Setting, found: PairedMeasurement[]): Pr
   for (const network of setting.options.networks) found.push(await measurePairs(network, setting));
 }
 
-try {
-  await main();
-} catch (error) {
-  const told = error instanceof Error && error.cause instanceof ReparamError ? error.cause : error;
-  if (!(told instanceof ReparamError)) throw error;
-  say(told.message);
-  process.exitCode = told.exitCode;
-}
+await program(main);

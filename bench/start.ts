@@ -1,7 +1,8 @@
 // npm run bench:start -- [options]: see bench/README.md.
+
 import { fileURLToPath } from 'node:url';
-import { ReparamError } from '../src/base/errors.js';
 import { renderTable } from '../src/report/table.js';
+import { program } from './program.js';
 import { machine, machineText } from './speed/machine.js';
 import { parseArguments, USAGE } from './start/arguments.js';
 import { casesOf } from './start/cases.js';
@@ -28,10 +29,4 @@ async function main(): Promise<void> {
   );
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof ReparamError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
+await program(main);

@@ -1,9 +1,11 @@
 // npm run bench:step -- [options]: see bench/README.md.
+
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ReparamError, UsageError } from '../src/base/errors.js';
+import { UsageError } from '../src/base/errors.js';
 import { renderTable } from '../src/report/table.js';
 import { findEntry } from '../src/zoo/index.js';
+import { program } from './program.js';
 import { TRAININGS } from './speed/cases.js';
 import { runProgram } from './speed/run-process.js';
 import { type Seconds, type StepReport, type StepTask, stepReport, stepTask } from './step/task.js';
@@ -116,10 +118,4 @@ function both({ wall, cpu }: Seconds): string {
   return `${wall.toFixed(2)} s (${cpu.toFixed(2)})`;
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof ReparamError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error.exitCode;
-}
+await program(main);
