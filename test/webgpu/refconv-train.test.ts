@@ -1,9 +1,8 @@
 import { afterAll, beforeAll } from 'vitest';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
-import { goldenTest } from '../support/goldens.js';
 import { REFCONV_NETS } from '../support/refconv-golden.js';
 import { checkRefconvSteps } from '../support/refconv-steps.js';
-import { describeWebgpu } from '../support/webgpu/test.js';
+import { describeWebgpu, webgpuGoldenTest } from '../support/webgpu/test.js';
 
 /** Of what a GPU may sum in another order, with the kinks of ReLU6 in between. */
 const RELATIVE = 1e-3;
@@ -19,5 +18,6 @@ describeWebgpu('refocusing for ten steps on WebGPU against PyTorch', () => {
   });
   afterAll(() => Promise.all([host.close(), engine.close()]));
 
-  for (const name of REFCONV_NETS) goldenTest(name, () => checkRefconvSteps(name, host, engine, RELATIVE));
+  for (const name of REFCONV_NETS)
+    webgpuGoldenTest(name, () => checkRefconvSteps(name, host, engine, RELATIVE));
 });
