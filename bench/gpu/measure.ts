@@ -63,7 +63,8 @@ export async function measure(
         side === 'reparam' ? ours(folder, options.device, options, true) : peer(folder, side, options);
       await orSaid(`${title}, ${training}, ${side}`, setting, into, async () => {
         const { result, mebibytes } = await watchMemory(() => runReport(command, gpuReport, signal));
-        group.push({ title, training, batch, side, report: result, device: mebibytes });
+        const device = result.card ?? mebibytes;
+        group.push({ title, training, batch, side, report: result, device });
       });
     }
     into.measurements.push(...group);

@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEngine, type Engine } from '../../src/runtime/index.js';
+import { createEngine } from '../../src/runtime/index.js';
 import { peakMemory } from '../speed/linux.js';
 import { openStep, type TimedStep } from '../speed/our-step.js';
 import { seriesOf } from '../speed/report.js';
 import { readTask } from '../speed/task.js';
+import { watchMemory } from './device-memory.js';
 import { enginePlace } from './place.js';
 import { kernelsOf, readProfile } from './profile.js';
 import type { GpuReport, Split } from './report.js';
@@ -22,48 +23,66 @@ const { task } = inputs;
 const common = { device, ...how, threads: task.threads };
 
 const host = await createEngine({ threads: task.threads });
-const engine = await createEngine(common);
-const begun = performance.now();
-const step = await openStep(engine, inputs, task.training, host);
-const done: TimedStep[] = [await step.run()];
-const start = (performance.now() - begun) / 1000;
-while (done.length < task.warmup) done.push(await step.run());
-const before = process.cpuUsage();
-while (done.length < task.warmup + task.steps) done.push(await step.run());
-const { user, system } = process.cpuUsage(before);
-await step.release();
-const peak = peakMemory();
-
-const report: GpuReport = {
-  ...seriesOf(done, task.warmup),
-  parameters: step.parameters,
-  peak,
-  library: engine.name,
-  how: [step.how],
-  ...(splitting === '1' && {
-    split: {
-      kernels: device === 'webgpu' ? await profiled(host) : null,
-      transfers: await transferTime(engine, { ...task, ...inputs }),
-      host: (user + system) / 1000 / task.steps,
-      start,
-    },
-  }),
-};
-await Promise.all([engine.close(), host.close()]);
+// The card's memory is that of training alone: what follows would come on top.
+const {
+  result: { spent, ...trained },
+  mebibytes: card,
+} = await watchMemory(train);
+const report: GpuReport = { ...trained, card, ...(splitting === '1' && { split: await splitOf(spent) }) };
+await host.close();
 process.stdout.write(`${JSON.stringify(report)}\n`);
 
+interface Trained extends Omit<GpuReport, 'split' | 'card'> {
+  readonly spent: Pick<Split, 'host' | 'start'>;
+}
+
+async function train(): Promise<Trained> {
+  const engine = await createEngine(common);
+  try {
+    const begun = performance.now();
+    const step = await openStep(engine, inputs, task.training, host);
+    const done: TimedStep[] = [await step.run()];
+    const start = (performance.now() - begun) / 1000;
+    while (done.length < task.warmup) done.push(await step.run());
+    const before = process.cpuUsage();
+    while (done.length < task.warmup + task.steps) done.push(await step.run());
+    const { user, system } = process.cpuUsage(before);
+    await step.release();
+    return {
+      ...seriesOf(done, task.warmup),
+      parameters: step.parameters,
+      peak: peakMemory(),
+      library: engine.name,
+      how: [step.how],
+      spent: { host: (user + system) / 1000 / task.steps, start },
+    };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function splitOf(spent: Trained['spent']): Promise<Split> {
+  const engine = await createEngine(common);
+  try {
+    const transfers = await transferTime(engine, { ...task, ...inputs });
+    return { ...spent, transfers, kernels: device === 'webgpu' ? await profiled() : null };
+  } finally {
+    await engine.close();
+  }
+}
+
 /** The same step once more, on an engine that writes down what each kernel took. */
-async function profiled(preparing: Engine): Promise<Split['kernels']> {
+async function profiled(): Promise<Split['kernels']> {
   const files = mkdtempSync(join(tmpdir(), 'reparam-profile-'));
   const profile = join(files, 'step');
-  const watched = await createEngine({ ...common, profile });
+  const engine = await createEngine({ ...common, profile });
   try {
-    const again = await openStep(watched, inputs, task.training, preparing);
-    for (let i = 0; i < PROFILED; i++) await again.run();
-    await again.release();
+    const step = await openStep(engine, inputs, task.training, host);
+    for (let i = 0; i < PROFILED; i++) await step.run();
+    await step.release();
     return kernelsOf(readProfile(profile), PROFILED);
   } finally {
-    await watched.close();
+    await engine.close();
     rmSync(files, { recursive: true, force: true });
   }
 }

@@ -21,7 +21,11 @@ export const split = z.object({
 });
 
 /** What a process of ours prints; PyTorch's prints the first part. */
-export const gpuReport = processReport.extend({ split: split.optional() });
+export const gpuReport = processReport.extend({
+  /** MiB of the card while it trained, beyond what was in use before; null: nothing tells. */
+  card: z.number().nullable().exactOptional(),
+  split: split.exactOptional(),
+});
 
 export type Split = z.infer<typeof split>;
 export type GpuReport = z.infer<typeof gpuReport>;

@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseArguments, SIDE_NAMES, USAGE } from '../../bench/gpu/arguments.js';
 import { checkSame, curveOf, type GpuMeasurement } from '../../bench/gpu/checks.js';
+import { watchMemory } from '../../bench/gpu/device-memory.js';
 import { availableSides } from '../../bench/gpu/measure.js';
 import { kernelsOf } from '../../bench/gpu/profile.js';
 import { gpuReport, type Split } from '../../bench/gpu/report.js';
@@ -152,6 +156,25 @@ describe('a profile', () => {
 
   test('without kernels of a device gives nothing', () => {
     expect(kernelsOf(JSON.stringify([node]), 2)).toBeNull();
+  });
+});
+
+describe('the memory of the card', () => {
+  test.runIf(process.platform !== 'win32')('is what came on top while something ran', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reparam-card-'));
+    const path = process.env.PATH;
+    try {
+      const script = '#!/bin/sh\necho 100\nsleep 0.1\necho 350\nsleep 0.1\necho 120\nexec sleep 60\n';
+      writeFileSync(join(folder, 'nvidia-smi'), script, { mode: 0o755 });
+      process.env.PATH = `${folder}:${path}`;
+      const slow = () => new Promise<string>((resolve) => setTimeout(resolve, 600, 'done'));
+      expect(await watchMemory(slow)).toEqual({ result: 'done', mebibytes: 250 });
+      process.env.PATH = join(folder, 'nothing');
+      expect(await watchMemory(async () => 'done')).toEqual({ result: 'done', mebibytes: null });
+    } finally {
+      process.env.PATH = path;
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 
