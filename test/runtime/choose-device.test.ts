@@ -8,6 +8,7 @@ import {
   createEngine,
   type Engine,
   requireBuffers,
+  requireRight,
   type Trial,
 } from '../../src/runtime/index.js';
 import { differenceOf } from '../../src/runtime/self-test/difference.js';
@@ -118,6 +119,22 @@ describe('the self-test', () => {
     const count = trial().model.graph.nodes.length;
     const fused = device((k, t, nodes) => (nodes === count && k.startsWith('strided') ? scaled(t, 2) : t));
     await expect(choose('webgpu', fused)).rejects.toThrow(/not all together: .* most of it in 'strided'/);
+  });
+
+  test('what an engine has passed with is not tried again; what it failed at is', async () => {
+    const engine = device((_, t) => t);
+    expect(await requireRight(engine, host, trial())).toMatch(/^7 operations agree/);
+    expect(await requireRight(engine, host, trial())).toBe('every operation has been tried before');
+    const wrong = device((k, t) => (k.startsWith('strided') ? scaled(t, 2) : t));
+    for (let i = 0; i < 2; i++) await expect(requireRight(wrong, host, trial())).rejects.toThrow(/'strided'/);
+  });
+
+  test('lets CUDA round products as TF32 does, and WebGPU not', async () => {
+    const rounding = device((_, t) => scaled(t, 1 + 2 ** -11));
+    await expect(requireRight(rounding, host, trial())).rejects.toThrow(/is wrong/);
+    expect(await requireRight({ ...rounding, device: 'cuda' }, host, trial())).toMatch(/operations agree/);
+    const wrong = device((_, t) => scaled(t, 1.01));
+    await expect(requireRight({ ...wrong, device: 'cuda' }, host, trial())).rejects.toThrow(/is wrong/);
   });
 
   test('a device that fails is not used, and why is said', async () => {
