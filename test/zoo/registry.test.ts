@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { UsageError } from '../../src/base/errors.js';
 import { PREPROCESS_KEY, parsePreprocess } from '../../src/base/preprocess.js';
 import {
@@ -74,8 +74,14 @@ describe('refusals name what is wrong', () => {
 });
 
 describe('built-in checkpoints', () => {
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+
   function assets(index: unknown): string {
     const folder = mkdtempSync(join(tmpdir(), 'reparam-assets-'));
+    folders.push(folder);
     mkdirSync(join(folder, 'checkpoints'));
     writeFileSync(join(folder, 'checkpoints', 'index.json'), JSON.stringify(index));
     writeFileSync(join(folder, 'checkpoints', 'a.onnx'), '');
