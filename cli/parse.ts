@@ -280,7 +280,8 @@ function values(
     // yargs takes any text after a toggle's `=` for false.
     const given = flags[key].kind.toggle ? (assigned.get(name) ?? raw[name]) : raw[name];
     const value = flagValue(command, name, flags[key], given);
-    if (value !== undefined) out[key] = value;
+    // How a result is shown is no option of what is done: a run is the same run with and without --json.
+    if (value !== undefined && !(key in GLOBAL_FLAGS)) out[key] = value;
   }
   return out;
 }
