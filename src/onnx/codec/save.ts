@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { discard } from '../../base/discard.js';
 import { ModelError } from '../../base/errors.js';
 import { writeFileAtomic } from '../../base/files.js';
 import { byteSize } from '../ir/dtype.js';
@@ -110,12 +111,16 @@ function layOut(tensors: ReadonlySet<Tensor>, location: string): Map<Tensor, Pla
   return places;
 }
 
-/** The data file, one tensor in memory at a time. */
+/** The data file, one tensor in memory at a time: a chunk may be gone when the next one is asked for. */
 function* dataChunks(places: ReadonlyMap<Tensor, Placement>): Generator<Uint8Array> {
   let end = 0;
   for (const [tensor, { offset, length }] of places) {
     if (offset > end) yield new Uint8Array(offset - end);
-    yield tensor.bytes();
+    const bytes = tensor.bytes();
+    yield bytes;
+    const { storage } = tensor;
+    if (storage.kind === 'made' && storage.fresh && bytes.buffer instanceof ArrayBuffer)
+      discard(bytes.buffer);
     end = offset + length;
   }
 }

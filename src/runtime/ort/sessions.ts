@@ -1,6 +1,6 @@
+import { discard } from '../../base/discard.js';
 import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from '../worker/protocol.js';
 import type { SessionServer } from '../worker/serve.js';
-import { discard } from './discard.js';
 import type { Ort } from './load.js';
 import { executionOf, PROVIDERS } from './providers.js';
 import { DeviceState } from './state/device.js';

@@ -1,3 +1,4 @@
+import { collectGarbage } from '../../base/collect-garbage.js';
 import { CheckFailedError, InputError } from '../../base/errors.js';
 import { byteSize, type Tensor } from '../../onnx/index.js';
 import type { FeedOptions, StepSession, StepSessionInit } from '../engine.js';
@@ -107,6 +108,7 @@ export class WorkerStepSession implements StepSession {
   async #fill(initial: ReadonlyMap<string, Tensor>): Promise<void> {
     let part = new Map<string, Tensor>();
     let bytes = 0;
+    let parts = 0;
     for (const [name, tensor] of initial) {
       part.set(name, tensor);
       bytes += byteSize(tensor.dataType, tensor.size);
@@ -114,8 +116,10 @@ export class WorkerStepSession implements StepSession {
       await this.#write(part);
       part = new Map();
       bytes = 0;
+      parts++;
     }
     await this.#write(part);
+    if (parts > 0) collectGarbage();
   }
 
   async #write(state: ReadonlyMap<string, Tensor>): Promise<void> {

@@ -16,10 +16,8 @@ function wideModel() {
   if (!w || !b) throw new Error('linearModel changed');
   model.graph.setInitializer(
     w,
-    Tensor.float32(
-      [4, 512],
-      Float32Array.from({ length: 2048 }, (_, i) => i % 7),
-    ),
+    // Computed when it is written, and let go of at once.
+    Tensor.derivedFloat32([4, 512], () => Float32Array.from({ length: 2048 }, (_, i) => i % 7)),
   );
   model.graph.setInitializer(b, Tensor.float32([512], new Float32Array(512)));
   for (const o of model.graph.outputs) o.type = tensorType('float32', ['N', 512]);

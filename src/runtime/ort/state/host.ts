@@ -1,6 +1,6 @@
+import { discard } from '../../../base/discard.js';
 import type { StateBinding } from '../../engine.js';
 import type { NamedTensors, WireTensor } from '../../worker/protocol.js';
-import { discard } from '../discard.js';
 import type { Ort } from '../load.js';
 import { bytesOf, fromOrt, zeros } from '../tensors.js';
 import { pick, type StateSpecs, type StepState, type Tensors } from './state.js';
