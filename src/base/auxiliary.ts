@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError } from './errors.js';
+import { parseJson } from './parse-json.js';
 
 /** An output that only the training loss judges, and its weight in it. */
 export interface AuxiliaryOutput {
@@ -14,17 +14,8 @@ const auxiliarySchema = z.array(z.object({ output: z.string(), weight: z.number(
 
 /** Parses the JSON of a model's metadata. `where` is named in the error. @throws InputError */
 export function parseAuxiliary(json: string, where: string): readonly AuxiliaryOutput[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new InputError({ problem: `${where} is not JSON`, cause });
-  }
-  const result = auxiliarySchema.safeParse(value);
-  if (result.success) return result.data;
-  throw new InputError({
+  return parseJson(auxiliarySchema, json, where, {
     problem: `${where} is no list of auxiliary outputs`,
     expected: '[{"output": NAME, "weight": a number above 0}, …]',
-    found: result.error.issues.map((i) => `${i.path.join('.') || '(root)'}: ${i.message}`).join('; '),
   });
 }

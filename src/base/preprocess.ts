@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InputError, UsageError } from './errors.js';
+import { parseJson } from './parse-json.js';
 
 /**
  * How pixels become a network's input, as torchvision and timm describe it. Part of a model: stored as JSON in
@@ -88,26 +89,17 @@ export function isPreset(name: string): name is keyof typeof PREPROCESS_PRESETS 
 
 /** Parses the JSON of a file or of a model's metadata. `where` is named in the error. @throws InputError */
 export function parsePreprocess(json: string, where: string): Preprocess {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new InputError({ problem: `${where} is not JSON`, cause });
-  }
-  const result = preprocessSchema.safeParse(value);
-  if (!result.success)
-    throw new InputError({
-      problem: `${where} is no preprocessing description`,
-      found: result.error.issues.map((i) => `${i.path.join('.') || '(root)'}: ${i.message}`).join('; '),
-      hint: 'it needs size, resize, crop, interpolation, scale, mean, std, channels (docs/concepts.md, Preprocessing)',
-    });
-  if (result.data.mean.length !== result.data.std.length)
+  const parsed = parseJson(preprocessSchema, json, where, {
+    problem: `${where} is no preprocessing description`,
+    hint: 'it needs size, resize, crop, interpolation, scale, mean, std, channels (docs/concepts.md, Preprocessing)',
+  });
+  if (parsed.mean.length !== parsed.std.length)
     throw new InputError({
       problem: `${where}: mean and std`,
       expected: 'equal lengths',
-      found: `${result.data.mean.length} and ${result.data.std.length}`,
+      found: `${parsed.mean.length} and ${parsed.std.length}`,
     });
-  return result.data;
+  return parsed;
 }
 
 /** Preset by name with the model's own input size. @throws UsageError for an unknown name. */

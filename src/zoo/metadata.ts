@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InputError } from '../base/errors.js';
+import { parseJson } from '../base/parse-json.js';
 import type { Model } from '../onnx/index.js';
 
 /** Where a zoo model's architecture, options and seed stand: JSON in `metadata_props`. */
@@ -30,19 +30,7 @@ export function zooProvenance(model: Model): Provenance | undefined {
   const text = model.metadata.get(ZOO_KEY);
   if (text === undefined) return undefined;
   const where = `metadata ${ZOO_KEY} of ${model.source ?? 'the model'}`;
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new InputError({ problem: `${where} is not JSON`, cause });
-  }
-  const result = provenanceSchema.safeParse(json);
-  if (!result.success)
-    throw new InputError({
-      problem: `${where} does not describe a zoo model`,
-      found: result.error.issues.map((i) => `${i.path.join('.') || '(root)'}: ${i.message}`).join('; '),
-    });
-  return result.data;
+  return parseJson(provenanceSchema, text, where, { problem: `${where} does not describe a zoo model` });
 }
 
 /** Whether the model says that its weights are random. A model from elsewhere says nothing and counts as trained. */

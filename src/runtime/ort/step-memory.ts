@@ -31,8 +31,8 @@ const NODE = 8 * 2 ** 10;
 
 /**
  * How much memory a step session of a graph with static shapes will take, found without running it. Measured against the
- * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 20 % for ResNets and
- * MobileNets of 400 MiB and more in the portable lowering, 23 % at 255 MiB; of small steps it says too much.
+ * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 13 % for ResNets and plain
+ * MobileNets in the portable lowering, a third too much for refocused MobileNets; of small steps it says too much.
  * @param state the other inputs are fed at every step
  */
 export function estimateStepMemory({ graph }: Model, state: readonly StateBinding[]): StepMemory {

@@ -1,34 +1,19 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EnvironmentError } from '../../../src/base/errors.js';
 import { explainLoadError } from '../../../src/runtime/ort/load.js';
+import { copyWithout, runIn } from '../../support/without-package.js';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
 let folder: string;
-
-/** A copy of the compiled sources in a place where every dependency is found but the runtime. */
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'reparam-test-'));
-  for (const room of ['base', 'onnx', 'runtime'])
-    cpSync(join(root, 'dist/src', room), join(folder, 'src', room), { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  mkdirSync(join(folder, 'node_modules'));
-  for (const name of readdirSync(join(root, 'node_modules')))
-    if (name !== 'onnxruntime-node')
-      symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
+  folder = await copyWithout('onnxruntime-node');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What a script prints in that place; `createEngine` and `diagnose` are there for it. */
-function script(body: string): string {
-  const code = `import { createEngine, diagnose } from '${pathToFileURL(join(folder, 'src/runtime/index.js'))}'; ${body}`;
-  return execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
-}
+const script = (body: string): string => runIn(folder, body);
 
 const start = (): string =>
   script(
@@ -56,7 +41,7 @@ describe('without the runtime', () => {
   });
 
   test('its native library is missing, or no library', () => {
-    const from = join(root, 'node_modules/onnxruntime-node');
+    const from = fileURLToPath(new URL('../../../node_modules/onnxruntime-node', import.meta.url));
     const to = join(folder, 'node_modules/onnxruntime-node');
     for (const part of ['package.json', 'dist'])
       cpSync(join(from, part), join(to, part), { recursive: true, dereference: true });

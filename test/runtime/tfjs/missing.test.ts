@@ -1,32 +1,20 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { copyWithout, runIn } from '../../support/without-package.js';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
 let folder: string;
-
-/** A copy of the compiled sources in a place where every dependency is found but TensorFlow.js. */
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'reparam-test-'));
-  for (const room of ['base', 'onnx', 'runtime'])
-    cpSync(join(root, 'dist/src', room), join(folder, 'src', room), { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  mkdirSync(join(folder, 'node_modules'));
-  for (const name of readdirSync(join(root, 'node_modules')))
-    if (name !== '@tensorflow')
-      symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
+  folder = await copyWithout('@tensorflow');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function start(): string {
-  const code = `import { createEngine } from '${pathToFileURL(join(folder, 'src/runtime/index.js'))}';
-    await createEngine({ engine: 'tfjs' }).then(() => console.log('started'), (e) => console.log(e.name, e.exitCode, e.message));`;
-  return execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
-}
+const start = (): string =>
+  runIn(
+    folder,
+    `await createEngine({ engine: 'tfjs' }).then(() => console.log('started'), (e) => console.log(e.name, e.exitCode, e.message));`,
+  );
 
 /** A package of this name whose main file has this text. */
 function fake(name: string, text: string): void {
