@@ -240,7 +240,8 @@ export const dataFlags = {
   },
   augment: {
     kind: oneOf('auto', 'none', 'flip', 'cifar', 'imagenet'),
-    describe: 'Augmentation of training images; auto: what suits the data set',
+    describe:
+      'Augmentation of training images; auto: imagenet for photographs that are resized, cifar for other images, none for idx',
     default: DATA_DEFAULTS.augment,
     ...data,
   },

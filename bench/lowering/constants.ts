@@ -1,5 +1,5 @@
 import { type Costs, FEW_ROWS } from '../../src/finetune/lowering/blocked/cost.js';
-import { columnLines, linesOf, tapLines } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
+import { linesOf, tapLines } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
 import { sizeOf, Tensor } from '../../src/onnx/index.js';
 import { type Bench, type Emit, timeInTurn } from './timing.js';
 
@@ -19,12 +19,11 @@ export const CONSTANTS: readonly (keyof Costs)[] = [
   'pass',
   'reduction',
   'copy',
-  'gather',
   'gatherRuns',
   'reorder',
   'convOneBlock',
   'conv',
-  'gemm',
+  'pixelProduct',
   'gemmPerImage',
   'gemmFewRows',
 ];
@@ -59,12 +58,6 @@ export function probes(block: number): { readonly [name in keyof Costs]: Probe }
     copy: each((n, _, [x]) =>
       n.b.op('Transpose', [n.reshape(x, [IMAGES, 64, 112 * 112])], { perm: [1, 0, 2] }),
     ),
-    gather: {
-      unit: 'ns/element',
-      inputs: [[IMAGES, (64 / block) * lines, block]],
-      amount: gathered,
-      emit: (n, _, [x]) => gather(n, x, columnLines(windows, block), 1),
-    },
     gatherRuns: {
       unit: 'ns/element',
       inputs: [[IMAGES, 64 / block, lines, block]],
@@ -74,7 +67,15 @@ export function probes(block: number): { readonly [name in keyof Costs]: Probe }
     reorder: each((n, _, [x]) => n.op('ReorderOutput', [x], map, { channels: 64 })),
     convOneBlock: convolution(block),
     conv: convolution(64),
-    gemm: product([512, 784], [784, 4608], 512 * 784 * 4608),
+    pixelProduct: {
+      unit: 'GFLOP/s',
+      inputs: [
+        [1, IMAGES * 784, 256, 1],
+        [IMAGES * 256, 784, 1, 1],
+      ],
+      amount: 2 * IMAGES * 256 * 784 * 256,
+      emit: (n, _, [x, w]) => n.conv(x, w, [1, IMAGES * 256, 256, 1], { kernel: [1, 1], group: IMAGES }),
+    },
     gemmPerImage: product([IMAGES, 1, 256, 784], [IMAGES, panels, 784, block], IMAGES * 256 * 784 * 256),
     gemmFewRows: product(
       [IMAGES, 1, FEW_ROWS, 3136],

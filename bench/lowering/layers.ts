@@ -40,6 +40,8 @@ export interface Layer {
   readonly title: string;
   readonly shape: WeightGradShape;
   readonly pointwise: boolean;
+  /** B */
+  readonly block: number;
   /** Names in the zoo. */
   readonly networks: readonly string[];
 }
@@ -64,6 +66,7 @@ export async function layersOf(
     title,
     shape,
     pointwise: isPointwise(shape),
+    block,
     networks: [...networks],
   }));
 }
@@ -112,8 +115,8 @@ export function choicesOf(layer: Layer): readonly Choice[] {
 
 /** The form that training takes. */
 export function chosen(layer: Layer): WindowForm | PointwiseForm {
-  const { shape } = layer;
-  return layer.pointwise ? pointwiseForm(shape) : windowForm(shape);
+  const { shape, block } = layer;
+  return layer.pointwise ? pointwiseForm(shape, block) : windowForm(shape, block);
 }
 
 /** Milliseconds, as the cost model has it. */

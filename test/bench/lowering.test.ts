@@ -51,11 +51,12 @@ test.each([8, 16])('every constant has a graph that measures it, with %i channel
 const axis = { size: 6, out: 6, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
 const single = { ...axis, kernel: 1, begin: 0, end: 0 };
 const shape = { images: 2, inputs: 16, outputs: 32, axes: [axis, axis] };
-const windowLayer: Layer = { title: '3×3', shape, pointwise: false, networks: ['a', 'b'] };
+const windowLayer: Layer = { title: '3×3', shape, pointwise: false, block: 16, networks: ['a', 'b'] };
 const pointwiseLayer: Layer = {
   title: '1×1',
   shape: { ...shape, axes: [single, single] },
   pointwise: true,
+  block: 16,
   networks: ['a'],
 };
 
@@ -78,7 +79,7 @@ describe('in the runtime', () => {
     const windows = WINDOW_FORMS.map((form) => formulation(windowLayer, { kind: 'window', form }));
     const pointwise = POINTWISE_FORMS.map((form) => formulation(pointwiseLayer, { kind: 'pointwise', form }));
     const times = await timeInTurn(bench, dims, [...windows, ...pointwise]);
-    expect(times).toHaveLength(6);
+    expect(times).toHaveLength(7);
     for (const ms of times) expect(ms).toBeGreaterThanOrEqual(0);
   });
 
@@ -110,23 +111,23 @@ test('the tables say what is in use, what was found and what is taken', () => {
       layer: windowLayer,
       times: WINDOW_FORMS.map((form) => ({
         choice: { kind: 'window', form },
-        milliseconds: form === windowForm(windowLayer.shape) ? 3 : 2,
+        milliseconds: form === windowForm(windowLayer.shape, 16) ? 3 : 2,
       })),
     },
     {
       layer: pointwiseLayer,
       times: POINTWISE_FORMS.map((form) => ({
         choice: { kind: 'pointwise', form },
-        milliseconds: form === pointwiseForm(pointwiseLayer.shape) ? 1 : 4,
+        milliseconds: form === pointwiseForm(pointwiseLayer.shape, 16) ? 1 : 4,
       })),
     },
   ];
   const { rows } = layersTable(measured);
-  expect(rows).toHaveLength(6);
+  expect(rows).toHaveLength(7);
   expect(rows[0].slice(0, 2)).toEqual(['3×3', 'a b']);
   expect(rows.filter((r) => r[6] === 'yes').map((r) => [r[2], r[3], r[5]])).toEqual([
-    [windowForm(windowLayer.shape), '3.00', '1.50'],
-    [pointwiseForm(pointwiseLayer.shape), '1.00', '1.00'],
+    [windowForm(windowLayer.shape, 16), '3.00', '1.50'],
+    [pointwiseForm(pointwiseLayer.shape, 16), '1.00', '1.00'],
   ]);
   expect(summary(measured)).toContain('1 of 2 layers');
   expect(summary(measured)).toContain('take 4.0 ms, the fastest 3.0 ms');

@@ -71,6 +71,46 @@ test.each([6, 16])('activations, fused and not, %i channels', (c) =>
   ),
 );
 
+/** Values at the ends of a clip, next to them and far from them. */
+function edges(high: number): () => number {
+  const top = new Float32Array([high]);
+  const bits = new Uint32Array(top.buffer);
+  bits[0] -= 1;
+  const below = top[0];
+  const list = [
+    0,
+    -1,
+    high,
+    below,
+    2 * high,
+    2 ** -126,
+    1e-30,
+    -1e-30,
+    high / 2,
+    high / 3,
+    below / 2,
+    high / 1e6,
+  ];
+  let at = 0;
+  return () => list[at++ % list.length];
+}
+
+test.each([6, 1, 8, 0.1, 20, 255])('gradients next to the ends of a clip from 0 to %d', (high) => {
+  const next = edges(Math.fround(high));
+  return check([
+    {
+      name: `clip to ${high}`,
+      inputs: { x: { dims: [2, 16, 5, 6], value: () => next() } },
+      // Into blocks by a convolution that rounds nothing.
+      build: (b, v) => {
+        const same = b.f32(new Float32Array(16).fill(1), [16, 1, 1, 1]);
+        const x = b.op('Conv', [v.x, same], { group: 16, kernel_shape: [1, 1] });
+        return b.op('Clip', [x, b.f32(0), b.f32(high)]);
+      },
+    },
+  ]);
+});
+
 test('a rectifier of values far below 1', () =>
   check([
     {

@@ -5,11 +5,12 @@ import {
   WINDOW_FORMS,
   windowForm,
 } from '../../src/finetune/lowering/blocked/cost.js';
-import { byColumns, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
+import { byJoinedTaps, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
 import {
   byInputRows,
-  byOneProduct,
+  byJoinedInputRows,
+  byJoinedOutputRows,
   byOutputRows,
 } from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
 import { stem } from '../../src/finetune/lowering/blocked/weight-grad/stem.js';
@@ -210,10 +211,17 @@ const WINDOWS: readonly ConvCase[] = [
   { x: [2, 16, 8, 9], o: 40, k: [3, 3], s: [2, 2], p: [0, 0, 1, 1] },
   { x: [1, 40, 8, 9], o: 16, k: [2, 3], s: [3, 1], d: [1, 2] },
   { x: [2, 16, 57, 20], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) },
+  // Pixels that fill blocks of 8 and 16; with two images; with a row more in the frame of shifts; and none of it.
+  { x: [1, 40, 8, 8], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 40, 6, 4], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [1, 40, 13, 16], o: 40, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 40, 13, 4], o: 16, k: [3, 3], p: around([3, 3]) },
+  { x: [3, 40, 5, 5], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 24, 8, 8], o: 40, k: [3, 3], s: [2, 2], p: around([3, 3]) },
 ];
 
 test.each(WINDOW_FORMS)('dW by %s is right wherever it can be taken', async (form) => {
-  const by = vi.mocked({ shifts: byShifts, taps: byTaps, columns: byColumns }[form]).mockClear();
+  const by = vi.mocked({ shifts: byShifts, taps: byTaps, 'joined taps': byJoinedTaps }[form]).mockClear();
   vi.mocked(windowForm).mockReturnValue(form);
   const cases = WINDOWS.filter((c) => form !== 'shifts' || c.s === undefined);
   await inner(cases).finally(() => vi.mocked(windowForm).mockReset());
@@ -221,7 +229,12 @@ test.each(WINDOW_FORMS)('dW by %s is right wherever it can be taken', async (for
 });
 
 test.each(POINTWISE_FORMS)('dW of 1×1 kernels by %s is right', async (form) => {
-  const forms = { 'input rows': byInputRows, 'output rows': byOutputRows, 'one product': byOneProduct };
+  const forms = {
+    'input rows': byInputRows,
+    'output rows': byOutputRows,
+    'joined input rows': byJoinedInputRows,
+    'joined output rows': byJoinedOutputRows,
+  };
   const by = vi.mocked(forms[form]).mockClear();
   vi.mocked(pointwiseForm).mockReturnValue(form);
   const cases = [
@@ -231,6 +244,10 @@ test.each(POINTWISE_FORMS)('dW of 1×1 kernels by %s is right', async (form) => 
     { x: [2, 24, 21, 22], o: 40, k: [1, 1], s: [2, 2] },
     { x: [2, 72, 12, 11], o: 24, k: [1, 1] },
     { x: [2, 16, 1, 1], o: 72, k: [1, 1] },
+    { x: [1, 24, 4, 4], o: 40, k: [1, 1] },
+    { x: [2, 40, 12, 8], o: 16, k: [1, 1] },
+    { x: [2, 40, 4, 6], o: 24, k: [1, 1] },
+    { x: [3, 24, 8, 16], o: 24, k: [1, 1], s: [2, 2] },
   ];
   await inner(cases).finally(() => vi.mocked(pointwiseForm).mockReset());
   expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);

@@ -174,8 +174,20 @@ test('pools', () => {
   });
   const counted = (attributes: Parameters<GraphBuilder['op']>[2]): Build =>
     average({ ...attributes, count_include_pad: 1 });
+  // Largest values that tie: zeros, and those at the upper end.
+  const rectified =
+    (high: number): typeof max =>
+    (attributes) =>
+    (b, v) =>
+      b.op('MaxPool', [high > 1 ? relu(b, v.x) : b.op('Clip', [v.x, b.f32(0), b.f32(high)])], attributes);
   const graphs = {
     ...pools(max, 'max'),
+    ...pools(rectified(Number.POSITIVE_INFINITY), 'max of a rectifier'),
+    ...pools(rectified(0.5), 'max of a clip'),
+    'max of a rectifier that others read': ((b, v) => {
+      const x = relu(b, v.x);
+      return b.op('Add', [x, b.op('MaxPool', [x], { ...k3, pads: [1, 1, 1, 1] })]);
+    }) satisfies Build,
     ...pools(average, 'average'),
     ...pools(counted, 'average with pads'),
     'global average': ((b, v) => b.op('Mul', [v.x, b.op('GlobalAveragePool', [v.x])])) satisfies Build,

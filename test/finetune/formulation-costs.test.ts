@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import { choicesOf, chosen, estimate, type Layer } from '../../bench/lowering/layers.js';
-import { COSTS, covariancePaysOff, windowForms } from '../../src/finetune/lowering/blocked/cost.js';
+import {
+  COSTS,
+  type Costs,
+  covariancePaysOff,
+  windowForms,
+} from '../../src/finetune/lowering/blocked/cost.js';
 
 /** Blocks of AVX-512, whatever the machine has. */
 const BLOCK = 16;
@@ -12,92 +17,97 @@ const BLOCK = 16;
 const CHOSEN = {
   shifts: [
     '3×3 64→64 at 56×56, 16 images',
-    '3×3 128→128 at 28×28, 16 images',
     '3×3 16→16 at 32×32, 128 images',
     '3×3 32→32 at 16×16, 128 images',
   ],
-  taps: ['3×3 /2 64→128 at 28×28, 16 images', '3×3 /2 128→128 at 28×28, 16 images'],
-  columns: [
+  taps: [
+    '3×3 128→128 at 28×28, 16 images',
+    '3×3 /2 64→128 at 28×28, 16 images',
+    '3×3 /2 128→128 at 28×28, 16 images',
+    '3×3 /2 16→32 at 16×16, 128 images',
+  ],
+  'joined taps': [
     '3×3 /2 128→256 at 14×14, 16 images',
     '3×3 256→256 at 14×14, 16 images',
     '3×3 /2 256→512 at 7×7, 16 images',
     '3×3 512→512 at 7×7, 16 images',
     '3×3 /2 256→256 at 14×14, 16 images',
     '3×3 /2 512→512 at 7×7, 16 images',
-    '3×3 /2 16→32 at 16×16, 128 images',
     '3×3 /2 32→64 at 8×8, 128 images',
     '3×3 64→64 at 8×8, 128 images',
   ],
   'input rows': [
-    '1×1 32→16 at 112×112, 16 images',
     '1×1 16→96 at 112×112, 16 images',
     '1×1 32→144 at 56×56, 16 images',
     '1×1 32→192 at 28×28, 16 images',
-    '1×1 64→384 at 14×14, 16 images',
-    '1×1 96→576 at 14×14, 16 images',
     '1×1 16→16 at 112×112, 16 images',
     '1×1 16→64 at 112×112, 16 images',
-    '1×1 64→32 at 56×56, 16 images',
     '1×1 32→80 at 56×56, 16 images',
-    '1×1 80→48 at 28×28, 16 images',
     '1×1 48→128 at 28×28, 16 images',
     '1×1 48→240 at 28×28, 16 images',
-    '1×1 80→208 at 14×14, 16 images',
-    '1×1 80→192 at 14×14, 16 images',
-    '1×1 80→480 at 14×14, 16 images',
-    '1×1 112→672 at 14×14, 16 images',
     '1×1 /2 64→128 at 28×28, 16 images',
-    '1×1 /2 128→256 at 14×14, 16 images',
     '1×1 64→64 at 56×56, 16 images',
     '1×1 64→256 at 56×56, 16 images',
-    '1×1 256→128 at 56×56, 16 images',
     '1×1 128→512 at 28×28, 16 images',
     '1×1 /2 256→512 at 28×28, 16 images',
-    '1×1 512→256 at 28×28, 16 images',
-    '1×1 256→1024 at 14×14, 16 images',
-    '1×1 /2 512→1024 at 14×14, 16 images',
-    '1×1 1024→512 at 14×14, 16 images',
   ],
   'output rows': [
+    '1×1 32→16 at 112×112, 16 images',
+    '1×1 64→32 at 56×56, 16 images',
+    '1×1 80→48 at 28×28, 16 images',
+    '1×1 256→128 at 56×56, 16 images',
+    '1×1 512→256 at 28×28, 16 images',
     '1×1 96→32 at 56×56, 16 images',
     '1×1 144→32 at 56×56, 16 images',
     '1×1 144→32 at 28×28, 16 images',
     '1×1 192→32 at 28×28, 16 images',
+    '1×1 80→32 at 56×56, 16 images',
+    '1×1 128→48 at 28×28, 16 images',
+    '1×1 256→64 at 56×56, 16 images',
+    '1×1 512→128 at 28×28, 16 images',
+  ],
+  'joined input rows': [
+    '1×1 64→384 at 14×14, 16 images',
+    '1×1 96→576 at 14×14, 16 images',
+    '1×1 80→208 at 14×14, 16 images',
+    '1×1 80→192 at 14×14, 16 images',
+    '1×1 80→480 at 14×14, 16 images',
+    '1×1 112→672 at 14×14, 16 images',
+    '1×1 /2 128→256 at 14×14, 16 images',
+    '1×1 256→1024 at 14×14, 16 images',
+    '1×1 /2 512→1024 at 14×14, 16 images',
+    '1×1 160→960 at 7×7, 16 images',
+    '1×1 320→1280 at 7×7, 16 images',
+    '1×1 32→80 at 1×1, 16 images',
+    '1×1 32→128 at 1×1, 16 images',
+    '1×1 128→480 at 1×1, 16 images',
+    '1×1 176→672 at 1×1, 16 images',
+    '1×1 240→960 at 1×1, 16 images',
+    '1×1 /2 256→512 at 7×7, 16 images',
+    '1×1 512→2048 at 7×7, 16 images',
+    '1×1 /2 1024→2048 at 7×7, 16 images',
+  ],
+  'joined output rows': [
+    '1×1 1024→512 at 14×14, 16 images',
     '1×1 192→64 at 14×14, 16 images',
     '1×1 384→64 at 14×14, 16 images',
     '1×1 384→96 at 14×14, 16 images',
     '1×1 576→96 at 14×14, 16 images',
-    '1×1 80→32 at 56×56, 16 images',
-    '1×1 128→48 at 28×28, 16 images',
     '1×1 240→80 at 14×14, 16 images',
     '1×1 208→80 at 14×14, 16 images',
     '1×1 192→80 at 14×14, 16 images',
     '1×1 480→112 at 14×14, 16 images',
     '1×1 672→112 at 14×14, 16 images',
-    '1×1 256→64 at 56×56, 16 images',
-    '1×1 512→128 at 28×28, 16 images',
     '1×1 1024→256 at 14×14, 16 images',
-  ],
-  'one product': [
     '1×1 576→160 at 7×7, 16 images',
-    '1×1 160→960 at 7×7, 16 images',
     '1×1 960→160 at 7×7, 16 images',
     '1×1 960→320 at 7×7, 16 images',
-    '1×1 320→1280 at 7×7, 16 images',
     '1×1 80→32 at 1×1, 16 images',
-    '1×1 32→80 at 1×1, 16 images',
     '1×1 128→32 at 1×1, 16 images',
-    '1×1 32→128 at 1×1, 16 images',
     '1×1 480→128 at 1×1, 16 images',
-    '1×1 128→480 at 1×1, 16 images',
     '1×1 672→176 at 1×1, 16 images',
-    '1×1 176→672 at 1×1, 16 images',
     '1×1 672→160 at 7×7, 16 images',
     '1×1 960→240 at 1×1, 16 images',
-    '1×1 240→960 at 1×1, 16 images',
-    '1×1 /2 256→512 at 7×7, 16 images',
-    '1×1 512→2048 at 7×7, 16 images',
-    '1×1 /2 1024→2048 at 7×7, 16 images',
     '1×1 2048→512 at 7×7, 16 images',
   ],
 };
@@ -111,7 +121,7 @@ function layerOf(title: string): Layer {
   const pad = kernel >> 1;
   const axis = { size: out * stride, out, kernel, stride, dilation: 1, begin: pad, end: pad };
   const shape = { images, inputs, outputs, axes: [axis, axis] };
-  return { title, shape, pointwise: kernel === 1, networks: [] };
+  return { title, shape, pointwise: kernel === 1, block: BLOCK, networks: [] };
 }
 
 const layers = Object.values(CHOSEN).flat().map(layerOf);
@@ -125,16 +135,31 @@ test('each layer of the usual networks gets the formulation that is listed', () 
   expect(found).toEqual(CHOSEN);
 });
 
-/**
- * Milliseconds as they were measured before there was a model (one machine, its fast and its slow phases), which an
- * estimate has to meet within a third: it has to order ways that differ by that.
- */
+/** The constants, and times of formulations in milliseconds, as `bench:lowering` found both on one machine. */
+const HERE: Costs = {
+  pass: 0.33,
+  reduction: 0.092,
+  copy: 0.216,
+  gatherRuns: 0.353,
+  reorder: 0.185,
+  convOneBlock: 245,
+  conv: 328,
+  pixelProduct: 325,
+  gemmPerImage: 247,
+  gemmFewRows: 120,
+};
+
 const MEASURED: readonly (readonly [string, Readonly<Record<string, number>>])[] = [
-  ['3×3 64→64 at 56×56, 16 images', { columns: 19.2, taps: 16.6, shifts: 16 }],
-  ['3×3 256→256 at 14×14, 16 images', { columns: 9.95, taps: 13.1, shifts: 13.6 }],
-  ['3×3 512→512 at 7×7, 16 images', { columns: 8.9, taps: 21.1 }],
-  ['3×3 /2 64→128 at 28×28, 16 images', { columns: 7.9, taps: 7.7 }],
-  ['3×3 16→16 at 32×32, 128 images', { columns: 9, taps: 7.3, shifts: 6.4 }],
+  ['3×3 64→64 at 56×56, 16 images', { shifts: 30.06, taps: 28.54 }],
+  ['3×3 128→128 at 28×28, 16 images', { shifts: 24.85, taps: 20.78 }],
+  ['3×3 256→256 at 14×14, 16 images', { taps: 22.41, 'joined taps': 16.64 }],
+  ['3×3 512→512 at 7×7, 16 images', { taps: 33.01, 'joined taps': 15.48 }],
+  ['3×3 /2 64→128 at 28×28, 16 images', { taps: 12.14, 'joined taps': 13.42 }],
+  ['3×3 16→16 at 32×32, 128 images', { shifts: 10.97, taps: 14.44 }],
+  ['1×1 64→256 at 56×56, 16 images', { 'input rows': 9.69, 'output rows': 17.39 }],
+  ['1×1 512→128 at 28×28, 16 images', { 'input rows': 12.01, 'output rows': 8.24 }],
+  ['1×1 1024→256 at 14×14, 16 images', { 'output rows': 10.33, 'joined output rows': 8.35 }],
+  ['1×1 2048→512 at 7×7, 16 images', { 'output rows': 15.75, 'joined output rows': 8.14 }],
 ];
 
 test.each(MEASURED)('%s is estimated about as it was measured', (title, measured) => {
@@ -142,8 +167,9 @@ test.each(MEASURED)('%s is estimated about as it was measured', (title, measured
   for (const choice of choicesOf(layer)) {
     const ms = measured[choice.form];
     if (ms === undefined) continue;
-    const ratio = estimate(layer, choice, COSTS) / ms;
-    expect(ratio, choice.form).toBeGreaterThan(3 / 4);
+    const ratio = estimate(layer, choice, HERE) / ms;
+    // Work per node is left out of the model, so it says too little rather than too much.
+    expect(ratio, choice.form).toBeGreaterThan(0.7);
     expect(ratio, choice.form).toBeLessThan(4 / 3);
   }
 });
@@ -165,15 +191,15 @@ test('no estimate falls when a constant gets worse', () => {
   for (const layer of layers)
     for (const choice of choicesOf(layer)) {
       const now = estimate(layer, choice, COSTS);
-      for (const name of ['pass', 'reduction', 'copy', 'gather', 'gatherRuns', 'reorder'] as const)
+      for (const name of ['pass', 'reduction', 'copy', 'gatherRuns', 'reorder'] as const)
         expect(estimate(layer, choice, { ...COSTS, [name]: 2 * COSTS[name] })).toBeGreaterThanOrEqual(now);
-      for (const name of ['gemm', 'gemmFewRows'] as const)
+      for (const name of ['pixelProduct', 'gemmFewRows'] as const)
         expect(estimate(layer, choice, { ...COSTS, [name]: COSTS[name] / 2 })).toBeGreaterThanOrEqual(now);
     }
 });
 
 test('shifts are for stride 1 only', () => {
-  expect(windowForms(layerOf('3×3 /2 64→128 at 28×28, 16 images').shape)).toEqual(['taps', 'columns']);
+  expect(windowForms(layerOf('3×3 /2 64→128 at 28×28, 16 images').shape)).toEqual(['taps', 'joined taps']);
   expect(windowForms(layerOf('3×3 128→128 at 28×28, 16 images').shape)).toContain('shifts');
 });
 

@@ -94,7 +94,8 @@ function reorderOutput(c: Context): Value {
   const channels = node.int('channels', 0);
   const whole = fromBlocks(c, node.input(0));
   require(node, channels > 0 && channels <= dimsOf(whole)[1], 'a count of channels that are there', channels);
-  return b.op('Slice', [whole, b.i64([0]), b.i64([channels]), b.i64([1])]);
+  const plain = b.op('Slice', [whole, b.i64([0]), b.i64([channels]), b.i64([1])]);
+  return node.int('channels_last', 0) === 0 ? plain : b.op('Transpose', [plain], { perm: [0, 2, 3, 1] });
 }
 
 /** Y = activation(W ∗ X + bias + sum). */
@@ -115,9 +116,17 @@ function conv(c: Context): Value {
         perGroup < block
         ? (['stem', x] as const)
         : (['dense', fromBlocks(c, x)] as const)
-      : (['depthwise', fromBlocks(c, x)] as const);
+      : perGroup > 1
+        ? // The kernels of the groups lie one behind the other.
+          (['dense', fromBlocks(c, x)] as const)
+        : (['depthwise', fromBlocks(c, x)] as const);
   if (kind === 'depthwise')
     require(node, perGroup === 1 && group === outputs, 'one channel to a group', [outputs, perGroup]);
+  if (group > 1 && perGroup > 1)
+    require(node, perGroup % block === 0 && (outputs / group) % block === 0, 'groups of whole blocks', [
+      outputs / group,
+      perGroup,
+    ]);
   require(node, perGroup * group === channels, `a kernel for ${channels} channels`, [outputs, perGroup]);
   require(node, outputs % block === 0, `a multiple of ${block} output channels`, outputs);
   const layout = { kind, block, dims: dimsOf(w) };

@@ -155,10 +155,18 @@ function lowestLabel(set: Dataset): number {
   return lowest;
 }
 
-/** Augmentation that suits a set: torchvision's usual recipe of its kind. */
-export function chooseAugment(options: DataOptions, set: Dataset): 'none' | 'flip' | 'cifar' | 'imagenet' {
+/**
+ * Augmentation that suits a set: torchvision's usual recipe of its kind. Pictures that are fed as large as they are get the
+ * one of small images: parts of them made larger would be another task than what the checkpoint knows.
+ */
+export function chooseAugment(
+  options: DataOptions,
+  set: Pick<Dataset, 'storage' | 'spec'>,
+  preprocess: Pick<Preprocess, 'resize' | 'crop'>,
+): 'none' | 'flip' | 'cifar' | 'imagenet' {
   if (options.augment !== 'auto') return options.augment;
-  if (set.storage === 'files') return 'imagenet';
+  const asTheyAre = preprocess.resize === null && preprocess.crop === 'none';
+  if (set.storage === 'files' && !asTheyAre) return 'imagenet';
   // Digits and letters must not be mirrored.
   return set.spec.startsWith('idx:') ? 'none' : 'cifar';
 }

@@ -98,7 +98,7 @@ export class Workbench {
       strict: options.strict,
       ...(sets.train.storage === 'files' ? { workers: options.workers } : {}),
       batch: this.batch,
-      augment: chooseAugment(options, sets.train),
+      augment: chooseAugment(options, sets.train, preprocess),
       shuffle: true,
       dropLast: true,
       fill: 'repeat',

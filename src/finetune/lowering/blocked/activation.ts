@@ -1,5 +1,5 @@
 /** Relu and Clip, fused into what makes their input where it can take them; and their gradients' masks. */
-import type { Node, Value } from '../../../onnx/index.js';
+import type { GraphBuilder, Node, Value } from '../../../onnx/index.js';
 import type { Activation, Blocked, Nchwc } from './nchwc.js';
 import type { BlockedContext } from './rule.js';
 import type { Entry } from './tracker.js';
@@ -62,33 +62,72 @@ function residual(
   return { ...shortcut, value: n.affine(shortcut.value, shortcut.dims, { sum, activation }) };
 }
 
-/** dY where Y > 0. The mask is 0 or 1: a slope of 2¹²⁶ takes every positive normal number to 1. */
-export function reluGrad(c: BlockedContext): boolean {
-  const { b, t, node } = c;
+/** ReluGrad and ClipGrad. */
+export function rectifierGrad(c: BlockedContext): boolean {
+  const { t, node } = c;
+  // Max pooling may have done it on its smaller maps (max-pool-grad.ts).
+  if (t.entry(node.output())) return true;
   const [dy, y] = [node.input(0), node.input(1)];
   if (t.isPlain(y)) return false;
-  const out = t.blocked(y);
-  const mask = b.op('HardSigmoid', [out.value], { alpha: { float: STEEP }, beta: { float: 0 } });
-  t.setBlocked(node.output(), times(c, dy, { ...out, value: mask }));
+  const masked = maskedGradient(c, node, dy, t.blocked(y));
+  if (!masked) return false;
+  t.setBlocked(node.output(), masked);
   return true;
+}
+
+/**
+ * What a ReluGrad or ClipGrad makes of dY: dY where Y > 0, or min < Y < max, else 0. Undefined for a Clip without bounds.
+ * @param y of dY's dims; another tensor than the node's own where that one's largest values stand for it
+ */
+export function maskedGradient(c: BlockedContext, node: Node, dy: Value, y: Blocked): Blocked | undefined {
+  const { b, n } = c;
+  const has = (name: string): boolean => node.attributes.has(name);
+  const relu = node.opType === 'ReluGrad';
+  const low = relu ? 0 : has('min') ? node.float('min', 0) : undefined;
+  const high = !relu && has('max') ? node.float('max', 0) : undefined;
+  // The mask is 0 or 1: a slope of 2¹²⁶ takes every positive normal number to 1.
+  if (low === 0 && high === undefined) return times(c, dy, { ...y, value: positive(b, y.value) });
+  if (low === 0 && high !== undefined && isCommon(high))
+    return times(c, dy, { ...y, value: between(n, y, high) });
+  const conditions: Value[] = [];
+  if (low !== undefined) conditions.push(b.op('Greater', [y.value, b.f32(low)]));
+  if (high !== undefined) conditions.push(b.op('Less', [y.value, b.f32(high)]));
+  if (conditions.length === 0) return undefined;
+  const both = conditions.length === 2 ? b.op('And', conditions) : conditions[0];
+  const mask = b.op('Cast', [both], { to: 1 });
+  return times(c, dy, { ...y, value: mask, dirty: y.dims[1] !== y.channels });
 }
 
 const STEEP = 2 ** 126;
 
-/** dY where min < Y < max. */
-export function clipGrad(c: BlockedContext): boolean {
-  const { b, t, node } = c;
-  const [dy, y] = [node.input(0), node.input(1)];
-  if (t.isPlain(y)) return false;
-  const out = t.blocked(y);
-  const conditions: Value[] = [];
-  if (node.attributes.has('min')) conditions.push(b.op('Greater', [out.value, b.f32(node.float('min', 0))]));
-  if (node.attributes.has('max')) conditions.push(b.op('Less', [out.value, b.f32(node.float('max', 0))]));
-  if (conditions.length === 0) return false;
-  const both = conditions.length === 2 ? b.op('And', conditions) : conditions[0];
-  const mask = b.op('Cast', [both], { to: 1 });
-  t.setBlocked(node.output(), times(c, dy, { ...out, value: mask, dirty: out.dims[1] !== out.channels }));
-  return true;
+function positive(b: GraphBuilder, v: Value): Value {
+  return b.op('HardSigmoid', [v], { alpha: { float: STEEP }, beta: { float: 0 } });
+}
+
+/**
+ * 1 where 0 < v < high, else 0, for v clipped to that. Two steep clipped lines read and write less than comparisons do: p = 0
+ * at v = 0 and high/u above, u being the distance from high to the float32 below it; then p − v/u is 0 at high, 1 just below
+ * it and more further down. u is a power of two and high/u at most 2²⁴, so that nothing is rounded near high.
+ */
+function between(n: Nchwc, { value, dims }: Blocked, high: number): Value {
+  const top = new Float32Array([high]);
+  const bits = new Uint32Array(top.buffer);
+  bits[0] -= 1;
+  const u = high - top[0];
+  const p = n.affine(value, dims, {
+    scale: n.constant([dims[1]], STEEP),
+    activation: { name: 'Clip', parameters: [0, high / u] },
+  });
+  return n.affine(value, dims, {
+    scale: n.constant([dims[1]], -1 / u),
+    sum: p,
+    activation: { name: 'Clip', parameters: [0, 1] },
+  });
+}
+
+/** Of {@link between}: 1/u and the sum of both lines are far from the ends of float32. */
+function isCommon(high: number): boolean {
+  return high > 2 ** -60 && high < 2 ** 60 && Math.fround(high) === high;
 }
 
 /**

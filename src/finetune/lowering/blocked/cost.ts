@@ -16,9 +16,7 @@ export interface Costs {
   readonly reduction: number;
   /** … moves rows or whole tensors in one thread: Transpose, Concat. */
   readonly copy: number;
-  /** … gathers single blocks of channels from places far apart. */
-  readonly gather: number;
-  /** … gathers blocks that mostly lie one behind the other. */
+  /** … gathers blocks of channels that mostly lie one behind the other. */
   readonly gatherRuns: number;
   /** … from blocks to NCHW. */
   readonly reorder: number;
@@ -26,9 +24,9 @@ export interface Costs {
   readonly convOneBlock: number;
   /** … with more. */
   readonly conv: number;
-  /** … of one big matrix product. */
-  readonly gemm: number;
-  /** … of products of many rows with one block of columns, one for each image and block. */
+  /** … of such convolutions with pixels in the place of channels (weight-grad/pixel-product.ts). */
+  readonly pixelProduct: number;
+  /** … of matrix products of many rows with one block of columns, one for each image and block. */
   readonly gemmPerImage: number;
   /** … of such products with {@link FEW_ROWS} rows. */
   readonly gemmFewRows: number;
@@ -39,29 +37,33 @@ export const FEW_ROWS = 16;
 
 /**
  * 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0. Only the passes were measured alone. `reorder`, `gatherRuns`
- * and `gemmFewRows` are set so that the estimates meet measured times of whole formulations there; `gemm`, `gemmPerImage` and
- * `convOneBlock` lie in the range that was measured for them.
+ * and `gemmFewRows` are set so that the estimates meet measured times of whole formulations there; `gemmPerImage` and
+ * `convOneBlock` lie in the range that was measured for them. `pixelProduct` is `conv` times their ratio on another machine.
  */
 export const COSTS: Costs = {
   pass: 0.11,
   reduction: 0.06,
   copy: 0.25,
-  gather: 0.35,
   gatherRuns: 0.2,
   reorder: 0.25,
   convOneBlock: 180,
   conv: 430,
-  gemm: 490,
+  pixelProduct: 400,
   gemmPerImage: 390,
   gemmFewRows: 200,
 };
 
 /** Of kernels of any size. */
-export const WINDOW_FORMS = ['shifts', 'taps', 'columns'] as const;
+export const WINDOW_FORMS = ['shifts', 'taps', 'joined taps'] as const;
 export type WindowForm = (typeof WINDOW_FORMS)[number];
 
 /** Of 1×1 kernels without padding. */
-export const POINTWISE_FORMS = ['input rows', 'output rows', 'one product'] as const;
+export const POINTWISE_FORMS = [
+  'input rows',
+  'output rows',
+  'joined input rows',
+  'joined output rows',
+] as const;
 export type PointwiseForm = (typeof POINTWISE_FORMS)[number];
 
 type Estimate = (shape: WeightGradShape, costs: Costs) => number;
@@ -70,14 +72,15 @@ type Estimate = (shape: WeightGradShape, costs: Costs) => number;
 export const WINDOW_COST: { readonly [form in WindowForm]: Estimate } = {
   shifts: shiftsCost,
   taps: tapsCost,
-  columns: columnsCost,
+  'joined taps': joinedTapsCost,
 };
 
 /** Nanoseconds of dW. */
 export const POINTWISE_COST: { readonly [form in PointwiseForm]: Estimate } = {
   'input rows': inputRowsCost,
   'output rows': outputRowsCost,
-  'one product': oneProductCost,
+  'joined input rows': joinedInputRowsCost,
+  'joined output rows': joinedOutputRowsCost,
 };
 
 /** The forms that the shape allows. */
@@ -85,23 +88,37 @@ export function windowForms({ axes }: Pick<WeightGradShape, 'axes'>): readonly W
   return axes.every((a) => a.stride === 1) ? WINDOW_FORMS : WINDOW_FORMS.filter((f) => f !== 'shifts');
 }
 
-/** The form that is taken: small maps and many outputs by columns, large strided maps by taps, the rest by shifts. */
-export function windowForm(shape: WeightGradShape): WindowForm {
+/**
+ * The form that is taken: large maps by shifts, which need least memory, or by taps where there is a stride or many channels;
+ * small ones by taps of all images joined, and such whose pixels fill no blocks.
+ */
+export function windowForm(shape: WeightGradShape, block: number): WindowForm {
   const { inputs, outputs, axes } = shape;
   const rows = axes[0].out;
-  if (axes.some((a) => a.stride !== 1)) return rows >= 28 ? 'taps' : 'columns';
-  return outputs >= 256 || (rows <= 14 && inputs >= 64) ? 'columns' : 'shifts';
+  const taps = joins(shape, block) ? 'joined taps' : 'taps';
+  if (axes.some((a) => a.stride !== 1)) return rows >= 28 ? 'taps' : taps;
+  const many = outputs >= 256 || (rows <= 28 && outputs >= 128) || (rows <= 14 && inputs >= 64);
+  return many ? taps : 'shifts';
 }
 
-/** The form that is taken: below so many pixels one product over all, else rows of the map that has fewer channels. */
-export function pointwiseForm(shape: WeightGradShape): PointwiseForm {
-  if (pixelsOf(shape) < 100) return 'one product';
-  return shape.inputs <= 2 * shape.outputs ? 'input rows' : 'output rows';
+/** The form that is taken: the map of fewer channels is reordered; all images are joined as for {@link windowForm}. */
+export function pointwiseForm(shape: WeightGradShape, block: number): PointwiseForm {
+  const rows = shape.inputs <= shape.outputs ? 'input rows' : 'output rows';
+  return joins(shape, block) ? `joined ${rows}` : rows;
+}
+
+/** Below so many pixels the sum over images costs as much as the products. */
+const FEW_PIXELS = 100;
+
+/** Whether one product over all images is better than one for each: few pixels, or they fill blocks only together. */
+function joins(shape: WeightGradShape, block: number): boolean {
+  const pixels = pixelsOf(shape);
+  return pixels < FEW_PIXELS || (pixels % block !== 0 && (shape.images * pixels) % block === 0);
 }
 
 /**
  * Shifted copies of X (one for each column of the kernel) and of dY (one for each row), on K = (H + pads)·oW pixels:
- *   kw·N·C·K·(pass + reorder) + kh·N·O·K·pass + [products C × K × O, T for each image] + copy·T·C·O
+ *   kw·N·C·K·(pass + reorder) + kh·N·O·K·pass + [matrix products C × K × O, T for each image] + copy·T·C·O
  * Where the copies of X are stacked ({@link stacksInputs}) there are kh products of kw·C rows, and the copies come from one
  * pass and reorder of X with its pads and a product for each image with matrices of zeros and ones, [C·H × W × kw·oW].
  */
@@ -114,19 +131,20 @@ function shiftsCost(s: WeightGradShape, k: Costs): number {
   const lowered = rows.kernel * images * outputs * pixels * k.pass;
   const join = tapsOf(s) * inputs * outputs * k.copy;
   if (!stacksInputs(s)) {
-    const products = rows.kernel * columns.kernel * perImage(images, inputs, pixels, outputs, k);
-    return copies * (k.pass + k.reorder) + lowered + products + join;
+    const each = images * matrixProduct(inputs, pixels, outputs, k) + summed(images * inputs * outputs, k);
+    return copies * (k.pass + k.reorder) + lowered + tapsOf(s) * each + join;
   }
   const padded = images * inputs * height * columns.size * (k.pass + k.reorder);
   const [lines, shifted] = [inputs * height, columns.kernel * columns.out];
-  const shifting = images * product(lines, columns.size, shifted, k.gemmPerImage, k) + copies * k.pass;
-  const products = rows.kernel * perImage(images, columns.kernel * inputs, pixels, outputs, k);
-  return padded + shifting + lowered + products + join;
+  const shifting = images * matrixProduct(lines, columns.size, shifted, k) + copies * k.pass;
+  const stack = columns.kernel * inputs;
+  const products = images * matrixProduct(stack, pixels, outputs, k) + summed(images * stack * outputs, k);
+  return padded + shifting + lowered + rows.kernel * products + join;
 }
 
 /**
  * For each tap a panel of the pixels that it reads:
- *   N·C·(H + 1)·W·pass + N·P·T·C·gatherRuns + N·O·P·reorder + [products O × P × T·C] + T·C·O·(copy + pass)
+ *   N·C·(H + 1)·W·pass + N·P·T·C·gatherRuns + N·O·P·(pass + copy) + [products O × P × T·C] + T·C·O·(copy + pass)
  */
 function tapsCost(s: WeightGradShape, k: Costs): number {
   const { images, inputs, outputs } = s;
@@ -135,59 +153,72 @@ function tapsCost(s: WeightGradShape, k: Costs): number {
   return (
     zeroRow(s) * k.pass +
     images * pixels * columns * k.gatherRuns +
-    images * outputs * pixels * k.reorder +
+    images * outputs * pixels * (k.pass + k.copy) +
     perImage(images, outputs, pixels, columns, k) +
     columns * outputs * (k.copy + k.pass)
   );
 }
 
 /**
- * All windows side by side:
- *   N·C·(H + 1)·W·pass + N·P·T·C·gather + N·O·P·(reorder + copy) + [product O × N·P × T·C] + T·C·O·pass
+ * The same with X joined first and one product:
+ *   N·C·(H + 1)·W·(pass + copy) + N·P·T·C·gatherRuns + N·O·P·(reorder + pass) + [product O × N·P × T·C] + T·C·O·(copy + pass)
  */
-function columnsCost(s: WeightGradShape, k: Costs): number {
+function joinedTapsCost(s: WeightGradShape, k: Costs): number {
   const { images, inputs, outputs } = s;
   const pixels = images * pixelsOf(s);
   const columns = tapsOf(s) * inputs;
   return (
-    zeroRow(s) * k.pass +
-    pixels * columns * k.gather +
-    outputs * pixels * (k.reorder + k.copy) +
-    product(outputs, pixels, columns, k.gemm, k) +
-    columns * outputs * k.pass
+    zeroRow(s) * (k.pass + k.copy) +
+    pixels * columns * k.gatherRuns +
+    outputs * pixels * (k.reorder + k.pass) +
+    pixelProduct(outputs, pixels, columns, k) +
+    columns * outputs * (k.copy + k.pass)
   );
 }
 
-/** [pixels of a stride] + N·C·P·reorder + [products C × P × O] */
+/** [pixels of a stride] + N·C·P·(pass + copy) + [products C × P × O] */
 function inputRowsCost(s: WeightGradShape, k: Costs): number {
   const { images, inputs, outputs } = s;
   const pixels = pixelsOf(s);
   return (
-    subsampled(s, k) + images * inputs * pixels * k.reorder + perImage(images, inputs, pixels, outputs, k)
+    subsampled(s, k) +
+    images * inputs * pixels * (k.pass + k.copy) +
+    perImage(images, inputs, pixels, outputs, k)
   );
 }
 
-/** [pixels of a stride] + N·O·P·reorder + [products O × P × C] + C·O·(copy + pass) */
+/** [pixels of a stride] + N·O·P·(pass + copy) + [products O × P × C] + C·O·(copy + pass) */
 function outputRowsCost(s: WeightGradShape, k: Costs): number {
   const { images, inputs, outputs } = s;
   const pixels = pixelsOf(s);
   return (
     subsampled(s, k) +
-    images * outputs * pixels * k.reorder +
+    images * outputs * pixels * (k.pass + k.copy) +
     perImage(images, outputs, pixels, inputs, k) +
     inputs * outputs * (k.copy + k.pass)
   );
 }
 
-/** [pixels of a stride] + N·P·(C·(reorder + copy) + O·copy) + [product C × N·P × O] + C·O·copy */
-function oneProductCost(s: WeightGradShape, k: Costs): number {
+/** [pixels of a stride] + N·P·(C·(reorder + pass) + O·copy) + [product C × N·P × O] */
+function joinedInputRowsCost(s: WeightGradShape, k: Costs): number {
   const { images, inputs, outputs } = s;
   const pixels = images * pixelsOf(s);
   return (
     subsampled(s, k) +
-    pixels * (inputs * (k.reorder + k.copy) + outputs * k.copy) +
-    product(inputs, pixels, outputs, k.gemm, k) +
-    inputs * outputs * k.copy
+    pixels * (inputs * (k.reorder + k.pass) + outputs * k.copy) +
+    pixelProduct(inputs, pixels, outputs, k)
+  );
+}
+
+/** [pixels of a stride] + N·P·(O·(reorder + pass) + C·copy) + [product O × N·P × C] + C·O·(copy + pass) */
+function joinedOutputRowsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs } = s;
+  const pixels = images * pixelsOf(s);
+  return (
+    subsampled(s, k) +
+    pixels * (outputs * (k.reorder + k.pass) + inputs * k.copy) +
+    pixelProduct(outputs, pixels, inputs, k) +
+    inputs * outputs * (k.copy + k.pass)
   );
 }
 
@@ -202,33 +233,39 @@ export function stacksInputs({ inputs }: Pick<WeightGradShape, 'inputs'>): boole
 /**
  * Whether a 1×1 convolution and its BatchNormalization cost less from the covariance of X (pointwise-norm.ts), by what is
  * spent and saved per pixel:
- *   C²·(2/gemmPerImage + 2/conv)  <  O·(2·reduction + 3.5·pass)
+ *   C²·(2/pixelProduct + 2/conv)  <  O·(2·reduction + 3.5·pass)
  * Left: X·Xᵀ and Q·X. Right: forth two sums and the affine map, back the dot of two maps (which reads like a pass) and the
  * sum in place (two reads and a write) of a map of O channels. Matrices of C·O are left out, so it holds for many pixels.
  * @param inputs C, padded, @param outputs O, padded
  */
 export function covariancePaysOff(inputs: number, outputs: number, block: number, k = COSTS): boolean {
   const convolution = inputs <= block ? k.convOneBlock : k.conv;
-  const spent = inputs * inputs * (2 / k.gemmPerImage + 2 / convolution);
+  const spent = inputs * inputs * (2 / k.pixelProduct + 2 / convolution);
   return spent < outputs * (2 * k.reduction + 3.5 * k.pass);
 }
 
-/** `images` products [rows × inner]·[inner × columns], their results written, and read again to be summed. */
+/** `images` products [rows × inner]·[inner × columns], and the sum of their results. */
 function perImage(images: number, rows: number, inner: number, columns: number, k: Costs): number {
-  return (
-    images * product(rows, inner, columns, k.gemmPerImage, k) +
-    images * rows * columns * (k.pass + k.reduction)
-  );
+  return images * pixelProduct(rows, inner, columns, k) + summed(images * rows * columns, k);
+}
+
+/** Results of images written, and read again to be summed. */
+function summed(elements: number, k: Costs): number {
+  return elements * (k.pass + k.reduction);
+}
+
+function pixelProduct(rows: number, inner: number, columns: number, k: Costs): number {
+  return (2 * rows * inner * columns) / k.pixelProduct;
 }
 
 /**
- * One product. Beside the multiplications the kernel packs its right side, once whatever the number of rows, so the time
- * per multiplication is that of many rows and a part that falls with their number:
+ * One matrix product. Beside the multiplications the kernel packs its right side, once whatever the number of rows, so the
+ * time per multiplication is that of many rows and a part that falls with their number:
  *   1/rate(rows) = 1/rate + FEW_ROWS/rows · (1/gemmFewRows − 1/gemmPerImage)
  */
-function product(rows: number, inner: number, columns: number, rate: number, k: Costs): number {
+function matrixProduct(rows: number, inner: number, columns: number, k: Costs): number {
   const packing = (FEW_ROWS / rows) * (1 / k.gemmFewRows - 1 / k.gemmPerImage);
-  return 2 * rows * inner * columns * (1 / rate + packing);
+  return 2 * rows * inner * columns * (1 / k.gemmPerImage + packing);
 }
 
 function zeroRow({ images, inputs, axes: [rows, columns] }: WeightGradShape): number {

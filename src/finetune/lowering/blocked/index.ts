@@ -8,7 +8,7 @@ import { isInternal, isInternalOp } from '../../autodiff/internal.js';
 import { emitLowered, type Shared } from '../lower.js';
 import type { LoweredParameter, Lowering, TrainedParameter } from '../lowering.js';
 import { portable } from '../portable/index.js';
-import { clip, clipGrad, hardSwishGrad, relu, reluGrad } from './activation.js';
+import { clip, hardSwishGrad, rectifierGrad, relu } from './activation.js';
 import { NCHWC_DOMAIN } from './block.js';
 import { conv } from './conv.js';
 import { add, ELEMENTWISE, elementwise, mul, pass } from './elementwise.js';
@@ -38,7 +38,7 @@ function rulesOf(
     ['BatchNormTrainGrad', (c) => batchNormTrainGrad(c, statistics)],
     ['BatchNormalization', batchNorm],
     ['Clip', clip],
-    ['ClipGrad', clipGrad],
+    ['ClipGrad', rectifierGrad],
     ['Concat', concat],
     ['Conv', conv],
     ['ConvInputGrad', convInputGrad],
@@ -60,7 +60,7 @@ function rulesOf(
     ['RefocusMapGrad', refocusMapGrad],
     ['GramKernel', (c) => gramKernel(c, () => portably(c)[0])],
     ['Relu', relu],
-    ['ReluGrad', reluGrad],
+    ['ReluGrad', rectifierGrad],
     ['Slice', slice],
   ]);
 }

@@ -1,10 +1,13 @@
 /**
  * MaxPool's gradient on blocked tensors. Tap by tap, row by row: where X at the tap equals the maximum, the window's
  * gradient that is still free goes there, so that the first of equal maxima gets it all (PyTorch). Each tap's share lands
- * on one phase of the input (its index by the stride); shares of a phase are shifted into place and added.
+ * on one phase of the input (its index by the stride); shares of a phase are shifted into place and added. The last tap gets
+ * what no other took. A rectifier before the pooling is gone through on the pooled maps, which are smaller: what it drops is
+ * the gradient of windows whose largest value is at its kink.
  */
-import { sizeOf, type Value } from '../../../onnx/index.js';
+import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
+import { maskedGradient } from './activation.js';
 import { type Axis, axesOf, sourceOf } from './geometry.js';
 import type { Nchwc } from './nchwc.js';
 import { interleavePhases, oneHot } from './pixels.js';
@@ -28,24 +31,31 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const source = t.clean(x);
   const largest = t.clean(y).value;
   const groups = source.dims[1];
-  const zerosMatter = !onlyPositive(c);
-  let free = t.clean(dy).value;
+  const rectifier = rectifierBefore(c);
+  const gradient = rectifier ? maskedGradient(c, rectifier, dy, t.clean(y)) : t.clean(dy);
+  if (!gradient) return false;
+  let free = gradient.value;
   const phases = new Map<string, Value>();
   const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
-  for (const [at, { r, q, i, j }] of taps.entries()) {
-    const below = n.affine(largest, size, { scale: n.constant([groups], -STEEP) });
+  // Equal: 0 + 1; smaller: far below.
+  const equalAt = (r: Sampling, q: Sampling): Value => {
     const kernel = [r.kernel, q.kernel];
-    const equal = n.conv(source.value, oneHot(n, groups, kernel, [r.hot, q.hot], STEEP), size, {
+    return n.conv(source.value, oneHot(n, groups, kernel, [r.hot, q.hot], STEEP), size, {
       kernel,
       strides: axes.map((a) => a.stride),
       pads: [r.before, q.before, r.after, q.after],
       group: groups,
-      sum: below,
-      // Equal: 0 + 1; smaller: far below.
+      sum: n.affine(largest, size, { scale: n.constant([groups], -STEEP) }),
       activation: { name: 'HardSigmoid', parameters: [1, 1] },
     });
-    const share = b.op('Mul', [free, zerosMatter ? inside(n, equal, size, r, q) : equal]);
-    if (at < taps.length - 1) free = b.op('Sub', [free, share]);
+  };
+  for (const [at, { r, q, i, j }] of taps.entries()) {
+    let share = free;
+    if (at < taps.length - 1) {
+      const equal = equalAt(r, q);
+      share = b.op('Mul', [free, rectifier ? equal : inside(n, equal, size, r, q)]);
+      free = b.op('Sub', [free, share]);
+    }
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
     const key = `${py.phase} ${px.phase}`;
     phases.set(key, landed(n, share, size, counts, [py.shift, px.shift], phases.get(key)));
@@ -56,28 +66,27 @@ export function maxPoolGrad(c: BlockedContext): boolean {
     return phases.get(key) ?? n.constant(frame, 0);
   });
   const value = interleavePhases(n, parts, frame, [axes[0].stride, axes[1].stride], [dims[2], dims[3]]);
-  t.setBlocked(node.output(), { ...source, value });
+  t.setBlocked((rectifier ?? node).output(), { ...source, value });
   return true;
 }
 
 /**
- * Whether X is what a Relu or Clip from 0 made, and its gradient goes back through that alone, which drops it where X is 0:
- * padding, which counts as 0 here, can then take nothing that would not be lost.
+ * The gradient of the Relu, or Clip from 0, that made X, if it is all that this gradient goes to. It drops what arrives where
+ * X is 0, so that padding, which counts as 0 here, can take nothing that would not be lost.
  */
-function onlyPositive({ node }: BlockedContext): boolean {
+function rectifierBefore({ node }: BlockedContext): Node | undefined {
   const x = node.input(1);
   const rectified =
     x.producer?.opType === 'Relu' ||
     (x.producer?.opType === 'Clip' && x.producer.inputs[1]?.constant?.typed()[0] === 0);
-  return (
+  const [use, ...others] = node.output().uses;
+  const fits =
     rectified &&
-    node
-      .output()
-      .uses.every(
-        ({ node: reader, index }) =>
-          index === 0 && /^(Relu|Clip)Grad$/.test(reader.opType) && reader.input(1) === x,
-      )
-  );
+    use?.index === 0 &&
+    others.length === 0 &&
+    /^(Relu|Clip)Grad$/.test(use.node.opType) &&
+    use.node.input(1) === x;
+  return fits && !node.output().isOutput ? use.node : undefined;
 }
 
 /** How a one-hot convolution along one axis reads X at one tap of every window. */

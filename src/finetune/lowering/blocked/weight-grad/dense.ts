@@ -4,6 +4,7 @@ import { stacksInputs } from '../cost.js';
 import { sourceOf } from '../geometry.js';
 import { transposeBlocks } from '../kernel.js';
 import { oneHot, withZeroRow } from '../pixels.js';
+import { imageProducts, joinedPanels, joinedProduct } from './pixel-product.js';
 import {
   channelRows,
   inputDims,
@@ -29,23 +30,7 @@ function pixelOf(
   return y === undefined || x === undefined ? rows.size * columns.size : y * columns.size + x;
 }
 
-/** The lines of B channels that a window of every pixel reads: by pixel, block of channels, tap. */
-export function columnLines(task: Pick<WeightGradShape, 'inputs' | 'axes'>, block: number): Int32Array {
-  const [kh, kw] = kernelOf(task);
-  const [oh, ow] = task.axes.map((a) => a.out);
-  const blocks = task.inputs / block;
-  const lines = linesOf(task);
-  const order = new Int32Array(oh * ow * blocks * kh * kw);
-  let at = 0;
-  for (let r = 0; r < oh; r++)
-    for (let q = 0; q < ow; q++)
-      for (let c = 0; c < blocks; c++)
-        for (let i = 0; i < kh; i++)
-          for (let j = 0; j < kw; j++) order[at++] = c * lines + pixelOf(task, r, q, i, j);
-  return order;
-}
-
-/** The same within one block of channels: by tap, pixel. */
+/** The lines of B channels, within one block, that a window of every pixel reads: by tap, pixel. */
 export function tapLines(task: Pick<WeightGradShape, 'axes'>): Int32Array {
   const [kh, kw] = kernelOf(task);
   const [oh, ow] = task.axes.map((a) => a.out);
@@ -62,50 +47,63 @@ export function linesOf({ axes: [rows, columns] }: Pick<WeightGradShape, 'axes'>
   return (rows.size + 1) * columns.size;
 }
 
-function int32(task: WeightGradTask, list: Int32Array): Value {
-  return task.n.b.constant(Tensor.int32([list.length], list));
-}
-
-/** All windows gathered side by side ([N·P, C·k·k]) and one product: small maps. */
-export function byColumns(task: WeightGradTask): Value {
-  const { n, images, inputs, outputs, axes, dy } = task;
-  const { b, block } = n;
-  const [kh, kw] = kernelOf(task);
-  const [oh, ow] = axes.map((a) => a.out);
-  const pixels = oh * ow;
-  const perImage = [images, (inputs / block) * linesOf(task), block];
-  const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), perImage);
-  const columns = b.op('Gather', [lines, int32(task, columnLines(task, block))], { axis: 1 });
-  const rows = b.op('Transpose', [channelRows(task, dy, outputDims(task))], { perm: [1, 0, 2] });
-  const product = b.op('MatMul', [
-    n.reshape(rows, [outputs, images * pixels]),
-    n.reshape(columns, [images * pixels, inputs * kh * kw]),
-  ]);
-  // [O, (C/B, taps, B)] is the packed order but for O, whose blocks one reorder takes inside.
-  const size = [outputs / block, block, inputs * kh * kw, 1];
-  const packed = n.op('ReorderInput', [n.reshape(product, size)], size);
-  return n.reshape(packed, [outputs, inputs, kh, kw]);
-}
-
-/** For each tap a panel of the pixels it reads, and a product for each image: large strided maps. */
+/** For each tap a panel of the pixels it reads, and a product with dY for each image. */
 export function byTaps(task: WeightGradTask): Value {
-  const { n, images, inputs, outputs, axes, dy } = task;
-  const { b, block } = n;
-  const [kh, kw] = kernelOf(task);
-  const [oh, ow] = axes.map((a) => a.out);
-  const pixels = oh * ow;
-  const [ob, ib] = [outputs / block, inputs / block];
-  const perBlock = [images, ib, linesOf(task), block];
+  const { n, images, inputs, outputs } = task;
+  const { block } = n;
+  const taps = tapsOf(task);
+  const perBlock = [images, inputs / block, linesOf(task), block];
   const lines = n.reshape(withZeroRow(n, task.x, inputDims(task)), perBlock);
-  const gathered = b.op('Gather', [lines, int32(task, tapLines(task))], { axis: 2 });
-  const panels = n.reshape(gathered, [images, ib * kh * kw, pixels, block]);
-  const rows = n.reshape(channelRows(task, dy, outputDims(task)), [images, 1, outputs, pixels]);
-  const product = sumFirst(task, b.op('MatMul', [rows, panels]));
-  const blocks = b.op('Transpose', [n.reshape(product, [ib * kh * kw, ob, block * block])], {
-    perm: [1, 0, 2],
+  const panels = n.b.op('Gather', [lines, linesOfTaps(task, 1)], { axis: 2 });
+  const dy = { value: task.dy, dims: outputDims(task) };
+  return tapByTap(task, sumFirst(task, imageProducts(task, dy, panels, inputs * taps)), outputs);
+}
+
+/** The same over the pixels of all images at once: small maps, whose pixels may not fill blocks. */
+export function byJoinedTaps(task: WeightGradTask): Value {
+  const { n, images, inputs, outputs, axes } = task;
+  const { block } = n;
+  const taps = tapsOf(task);
+  const high = [images, inputs, axes[0].size + 1, axes[1].size];
+  const lines = joinedPanels(task, { value: withZeroRow(n, task.x, inputDims(task)), dims: high });
+  const panels = n.reshape(n.b.op('Gather', [lines, linesOfTaps(task, images)], { axis: 1 }), [
+    (inputs / block) * taps,
+    images * axes[0].out * axes[1].out,
+    block,
+  ]);
+  const dy = { value: task.dy, dims: outputDims(task) };
+  return tapByTap(task, joinedProduct(task, dy, panels, inputs * taps), outputs);
+}
+
+/** {@link tapLines} of so many images one behind the other: by tap, image, pixel. */
+function linesOfTaps(task: WeightGradTask, images: number): Value {
+  const { n, axes } = task;
+  const key = axes.flatMap((a) => [a.size, a.out, a.kernel, a.stride, a.dilation, a.begin]);
+  return n.shared(`lines of taps [${key}] ${images}`, () => {
+    const each = tapLines(task);
+    const taps = tapsOf(task);
+    const [pixels, lines] = [each.length / taps, linesOf(task)];
+    const order = new Int32Array(images * each.length);
+    for (let at = 0, tap = 0; tap < taps; tap++)
+      for (let image = 0; image < images; image++)
+        for (let p = 0; p < pixels; p++) order[at++] = image * lines + each[tap * pixels + p];
+    return n.b.constant(Tensor.int32([order.length], order));
   });
-  const packed = transposeBlocks(b, block, blocks, ob * ib * kh * kw);
-  return n.reshape(packed, [outputs, inputs, kh, kw]);
+}
+
+function tapsOf({ axes }: Pick<WeightGradShape, 'axes'>): number {
+  return axes[0].kernel * axes[1].kernel;
+}
+
+/** [C/B, taps, O, B] → packed [O, C, kh, kw] */
+function tapByTap(task: WeightGradTask, product: Value, outputs: number): Value {
+  const { n, inputs, axes } = task;
+  const { b, block } = n;
+  const ob = outputs / block;
+  const panels = (inputs / block) * tapsOf(task);
+  const blocks = b.op('Transpose', [n.reshape(product, [panels, ob, block * block])], { perm: [1, 0, 2] });
+  const packed = transposeBlocks(b, block, blocks, ob * panels);
+  return n.reshape(packed, [outputs, inputs, ...axes.map((a) => a.kernel)]);
 }
 
 /**
@@ -119,8 +117,8 @@ export function byShifts(task: WeightGradTask): Value {
   const [rows, columns] = axes;
   const height = rows.size + rows.begin + rows.end;
   const width = columns.out;
-  const frame = [images, inputs, height, width];
   const stacked = stacksInputs(task);
+  const frame = [images, inputs, height, width];
   const shifted = stacked ? [] : shiftedRows(task, frame);
   const lowered = Array.from({ length: kh }, (_, i) => {
     const above = i * rows.dilation;

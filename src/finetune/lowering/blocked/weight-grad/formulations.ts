@@ -1,8 +1,14 @@
 /** The ways to compute dW of a dense convolution, by name, and which one a shape gets. */
 import type { Value } from '../../../../onnx/index.js';
 import { type PointwiseForm, pointwiseForm, type WindowForm, windowForm } from '../cost.js';
-import { byColumns, byShifts, byTaps } from './dense.js';
-import { byInputRows, byOneProduct, byOutputRows, withoutStride } from './pointwise.js';
+import { byJoinedTaps, byShifts, byTaps } from './dense.js';
+import {
+  byInputRows,
+  byJoinedInputRows,
+  byJoinedOutputRows,
+  byOutputRows,
+  withoutStride,
+} from './pointwise.js';
 import type { WeightGradShape, WeightGradTask } from './task.js';
 
 type Formulation = (task: WeightGradTask) => Value;
@@ -10,13 +16,14 @@ type Formulation = (task: WeightGradTask) => Value;
 const WINDOW: { readonly [form in WindowForm]: Formulation } = {
   shifts: byShifts,
   taps: byTaps,
-  columns: byColumns,
+  'joined taps': byJoinedTaps,
 };
 
 const POINTWISE: { readonly [form in PointwiseForm]: Formulation } = {
   'input rows': byInputRows,
   'output rows': byOutputRows,
-  'one product': byOneProduct,
+  'joined input rows': byJoinedInputRows,
+  'joined output rows': byJoinedOutputRows,
 };
 
 /** Whether the kernel is 1×1 and reads no padding. */
@@ -25,11 +32,14 @@ export function isPointwise({ axes }: Pick<WeightGradShape, 'axes'>): boolean {
 }
 
 /** dW of a kernel of any size; `shifts` only for stride 1. */
-export function window(task: WeightGradTask, form: WindowForm = windowForm(task)): Value {
+export function window(task: WeightGradTask, form: WindowForm = windowForm(task, task.n.block)): Value {
   return WINDOW[form](task);
 }
 
 /** dW of a 1×1 kernel without padding. A stride first drops the pixels that it skips. */
-export function pointwise(task: WeightGradTask, form: PointwiseForm = pointwiseForm(task)): Value {
+export function pointwise(
+  task: WeightGradTask,
+  form: PointwiseForm = pointwiseForm(task, task.n.block),
+): Value {
   return POINTWISE[form](withoutStride(task));
 }

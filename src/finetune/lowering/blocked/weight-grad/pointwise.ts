@@ -1,7 +1,8 @@
 /** dW of 1×1 kernels of stride 1 without padding: X·dYᵀ over the pixels of all images. */
 import type { Value } from '../../../../onnx/index.js';
 import { transposeBlocks } from '../kernel.js';
-import { channelRows, inputDims, outputDims, sumFirst, type WeightGradTask } from './task.js';
+import { type BlockedMap, imageProducts, joinedPanels, joinedProduct } from './pixel-product.js';
+import { inputDims, outputDims, sumFirst, type WeightGradTask } from './task.js';
 
 /** The pixels that a stride takes, side by side; from there on it is a task of stride 1. */
 export function withoutStride(task: WeightGradTask): WeightGradTask {
@@ -13,41 +14,46 @@ export function withoutStride(task: WeightGradTask): WeightGradTask {
   return { ...task, x, axes: axes.map((a) => ({ ...a, size: a.out, stride: 1 })) };
 }
 
-/** One product over the pixels of all images: both maps are transposed, nothing is summed. */
-export function byOneProduct(task: WeightGradTask): Value {
-  const { n, x, dy, images, inputs, outputs } = task;
-  const { b, block } = n;
-  const pixels = pixelsOf(task);
-  const rows = b.op('Transpose', [channelRows(task, x, inputDims(task))], { perm: [1, 0, 2] });
-  const panels = b.op('Transpose', [n.panels(dy, outputDims(task))], { perm: [0, 2, 1, 3] });
-  const product = b.op('MatMul', [
-    n.reshape(rows, [inputs, images * pixels]),
-    n.reshape(panels, [images * pixels, outputs]),
-  ]);
-  const size = [inputs, outputs / block, block];
-  const blocks = b.op('Transpose', [n.reshape(product, size)], { perm: [1, 0, 2] });
-  return n.reshape(blocks, [outputs, inputs, 1, 1]);
-}
-
-/** A product for each image, of the rows of X with the panels of dY: the sum is the packed kernel. */
+/** A product for each image, of X with the panels of dY: the sum is the packed kernel. */
 export function byInputRows(task: WeightGradTask): Value {
-  const { n, x, dy, images, inputs, outputs } = task;
-  const rows = n.reshape(channelRows(task, x, inputDims(task)), [images, 1, inputs, pixelsOf(task)]);
-  const product = n.b.op('MatMul', [rows, n.panels(dy, outputDims(task))]);
+  const { n, inputs, outputs, dy } = task;
+  const product = imageProducts(task, inputOf(task), n.panels(dy, outputDims(task)), outputs);
   return n.reshape(sumFirst(task, product), [outputs, inputs, 1, 1]);
 }
 
-/** A product for each image, of the rows of dY with the panels of X: less to reorder where dY has fewer channels. */
+/** A product for each image, of dY with the panels of X: less to reorder where dY has fewer channels. */
 export function byOutputRows(task: WeightGradTask): Value {
-  const { n, x, dy, images, inputs, outputs } = task;
+  const { n, inputs, x } = task;
+  return turned(
+    task,
+    sumFirst(task, imageProducts(task, outputOf(task), n.panels(x, inputDims(task)), inputs)),
+  );
+}
+
+/** One product over the pixels of all images, of X with the panels of dY: nothing is summed. */
+export function byJoinedInputRows(task: WeightGradTask): Value {
+  const { n, inputs, outputs } = task;
+  const product = joinedProduct(task, inputOf(task), joinedPanels(task, outputOf(task)), outputs);
+  return n.reshape(product, [outputs, inputs, 1, 1]);
+}
+
+/** One product over the pixels of all images, of dY with the panels of X. */
+export function byJoinedOutputRows(task: WeightGradTask): Value {
+  return turned(task, joinedProduct(task, outputOf(task), joinedPanels(task, inputOf(task)), task.inputs));
+}
+
+/** [C/B, O, B] → packed [O, C, 1, 1] */
+function turned({ n, inputs, outputs }: WeightGradTask, product: Value): Value {
   const { b, block } = n;
   const [ob, ib] = [outputs / block, inputs / block];
-  const rows = n.reshape(channelRows(task, dy, outputDims(task)), [images, 1, outputs, pixelsOf(task)]);
-  const product = sumFirst(task, b.op('MatMul', [rows, n.panels(x, inputDims(task))]));
   const blocks = b.op('Transpose', [n.reshape(product, [ib, ob, block * block])], { perm: [1, 0, 2] });
   return n.reshape(transposeBlocks(b, block, blocks, ob * ib), [outputs, inputs, 1, 1]);
 }
 
-function pixelsOf({ axes }: WeightGradTask): number {
-  return axes[0].out * axes[1].out;
+function inputOf(task: WeightGradTask): BlockedMap {
+  return { value: task.x, dims: inputDims(task) };
+}
+
+function outputOf(task: WeightGradTask): BlockedMap {
+  return { value: task.dy, dims: outputDims(task) };
 }
