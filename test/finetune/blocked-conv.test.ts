@@ -5,7 +5,12 @@ import {
   WINDOW_FORMS,
   windowForm,
 } from '../../src/finetune/lowering/blocked/cost.js';
-import { byJoinedTaps, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
+import {
+  byJoinedTaps,
+  byRows,
+  byShifts,
+  byTaps,
+} from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
 import {
   byInputRows,
@@ -217,13 +222,24 @@ const WINDOWS: readonly ConvCase[] = [
   { x: [1, 40, 13, 16], o: 40, k: [3, 3], p: around([3, 3]) },
   { x: [2, 40, 13, 4], o: 16, k: [3, 3], p: around([3, 3]) },
   { x: [3, 40, 5, 5], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 24, 5, 16], o: 40, k: [3, 3], p: around([3, 3]) },
+  { x: [1, 40, 7, 32], o: 16, k: [5, 3], d: [1, 2], p: [2, 1, 0, 3] },
+  { x: [2, 16, 6, 32], o: 24, k: [2, 5], d: [2, 1] },
+  { x: [2, 40, 5, 12], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [1, 24, 7, 20], o: 40, k: [3, 5], d: [2, 1], p: [1, 0, 3, 2] },
   { x: [2, 24, 8, 8], o: 40, k: [3, 3], s: [2, 2], p: around([3, 3]) },
 ];
 
 test.each(WINDOW_FORMS)('dW by %s is right wherever it can be taken', async (form) => {
-  const by = vi.mocked({ shifts: byShifts, taps: byTaps, 'joined taps': byJoinedTaps }[form]).mockClear();
+  const by = vi
+    .mocked({ shifts: byShifts, rows: byRows, taps: byTaps, 'joined taps': byJoinedTaps }[form])
+    .mockClear();
   vi.mocked(windowForm).mockReturnValue(form);
-  const cases = WINDOWS.filter((c) => form !== 'shifts' || c.s === undefined);
+  const allowed = ({ s, x }: ConvCase): boolean => {
+    if (form === 'rows') return s === undefined && x[3] % 4 === 0;
+    return form !== 'shifts' || s === undefined;
+  };
+  const cases = WINDOWS.filter(allowed);
   await inner(cases).finally(() => vi.mocked(windowForm).mockReset());
   expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);
 });

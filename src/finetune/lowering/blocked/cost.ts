@@ -7,6 +7,7 @@
  *
  * In the formulas: N images, C channels of X and O of dY (padded), H×W pixels of X, P of dY, T taps of the kernel.
  */
+import { roundUp } from './block.js';
 import type { WeightGradShape } from './weight-grad/task.js';
 
 export interface Costs {
@@ -54,7 +55,7 @@ export const COSTS: Costs = {
 };
 
 /** Of kernels of any size. */
-export const WINDOW_FORMS = ['shifts', 'taps', 'joined taps'] as const;
+export const WINDOW_FORMS = ['shifts', 'rows', 'taps', 'joined taps'] as const;
 export type WindowForm = (typeof WINDOW_FORMS)[number];
 
 /** Of 1×1 kernels without padding. */
@@ -71,6 +72,7 @@ type Estimate = (shape: WeightGradShape, costs: Costs) => number;
 /** Nanoseconds of dW. */
 export const WINDOW_COST: { readonly [form in WindowForm]: Estimate } = {
   shifts: shiftsCost,
+  rows: rowsCost,
   taps: tapsCost,
   'joined taps': joinedTapsCost,
 };
@@ -85,19 +87,36 @@ export const POINTWISE_COST: { readonly [form in PointwiseForm]: Estimate } = {
 
 /** The forms that the shape allows. */
 export function windowForms({ axes }: Pick<WeightGradShape, 'axes'>): readonly WindowForm[] {
-  return axes.every((a) => a.stride === 1) ? WINDOW_FORMS : WINDOW_FORMS.filter((f) => f !== 'shifts');
+  const single = axes.every((a) => a.stride === 1);
+  // The runtime reorders pixels in fours.
+  const fours = axes[1].size % 4 === 0;
+  return WINDOW_FORMS.filter((f) => (single || (f !== 'shifts' && f !== 'rows')) && (fours || f !== 'rows'));
 }
 
+/** Kernels of more pixels than this leave the cache of a core between two rows of X. */
+const ROW_KERNEL_PIXELS = 64 * 64;
+
+/** How much wider than they are rows may get by being filled up to whole blocks. */
+const WIDER = 1.15;
+
 /**
- * The form that is taken: large maps by shifts, which need least memory, or by taps where there is a stride or many channels;
- * small ones by taps of all images joined, and such whose pixels fill no blocks.
+ * The form that is taken: by rows wherever a core's cache holds the kernels and little is filled up; else large maps by
+ * shifts, which need least memory, or by taps where there is a stride or many channels; small ones by taps of all images
+ * joined, and such whose pixels fill no blocks.
  */
 export function windowForm(shape: WeightGradShape, block: number): WindowForm {
   const { inputs, outputs, axes } = shape;
-  const rows = axes[0].out;
+  const [rows, columns] = axes;
   const taps = joins(shape, block) ? 'joined taps' : 'taps';
-  if (axes.some((a) => a.stride !== 1)) return rows >= 28 ? 'taps' : taps;
-  const many = outputs >= 256 || (rows <= 28 && outputs >= 128) || (rows <= 14 && inputs >= 64);
+  if (axes.some((a) => a.stride !== 1)) return rows.out >= 28 ? 'taps' : taps;
+  const width = roundUp(columns.size, block);
+  if (
+    windowForms(shape).includes('rows') &&
+    width <= WIDER * columns.size &&
+    rows.out * width <= ROW_KERNEL_PIXELS
+  )
+    return 'rows';
+  const many = outputs >= 256 || (rows.out <= 28 && outputs >= 128) || (rows.out <= 14 && inputs >= 64);
   return many ? taps : 'shifts';
 }
 
@@ -140,6 +159,26 @@ function shiftsCost(s: WeightGradShape, k: Costs): number {
   const stack = columns.kernel * inputs;
   const products = images * matrixProduct(stack, pixels, outputs, k) + summed(images * stack * outputs, k);
   return padded + shifting + lowered + rows.kernel * products + join;
+}
+
+/** Rows are filled up to blocks of AVX-512; smaller ones only cost less. */
+const WIDEST_BLOCK = 16;
+
+/**
+ * dY gathered for each column of the kernel, as kernels of K = oH·W pixels, and X with pixels inside, W being filled up:
+ *   N·O·(oH + 1)·oW·pass + kw·N·O·K·gatherRuns + N·C·H·W·(pass + copy) + [products C × K × kw·O, kh for each image]
+ */
+function rowsCost(s: WeightGradShape, k: Costs): number {
+  const { images, inputs, outputs, axes } = s;
+  const [rows, columns] = axes;
+  const width = roundUp(columns.size, WIDEST_BLOCK);
+  const pixels = rows.out * width;
+  return (
+    images * outputs * (rows.out + 1) * columns.out * k.pass +
+    columns.kernel * images * outputs * pixels * k.gatherRuns +
+    images * inputs * rows.size * width * (k.pass + k.copy) +
+    rows.kernel * perImage(images, inputs, pixels, columns.kernel * outputs, k)
+  );
 }
 
 /**

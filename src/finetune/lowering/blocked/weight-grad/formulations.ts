@@ -1,7 +1,7 @@
 /** The ways to compute dW of a dense convolution, by name, and which one a shape gets. */
 import type { Value } from '../../../../onnx/index.js';
 import { type PointwiseForm, pointwiseForm, type WindowForm, windowForm } from '../cost.js';
-import { byJoinedTaps, byShifts, byTaps } from './dense.js';
+import { byJoinedTaps, byRows, byShifts, byTaps } from './dense.js';
 import {
   byInputRows,
   byJoinedInputRows,
@@ -15,6 +15,7 @@ type Formulation = (task: WeightGradTask) => Value;
 
 const WINDOW: { readonly [form in WindowForm]: Formulation } = {
   shifts: byShifts,
+  rows: byRows,
   taps: byTaps,
   'joined taps': byJoinedTaps,
 };
@@ -31,7 +32,7 @@ export function isPointwise({ axes }: Pick<WeightGradShape, 'axes'>): boolean {
   return axes.every((a) => a.kernel === 1 && a.begin === 0 && a.end === 0);
 }
 
-/** dW of a kernel of any size; `shifts` only for stride 1. */
+/** dW of a kernel of any size; `shifts` and `rows` only where windowForms has them. */
 export function window(task: WeightGradTask, form: WindowForm = windowForm(task, task.n.block)): Value {
   return WINDOW[form](task);
 }

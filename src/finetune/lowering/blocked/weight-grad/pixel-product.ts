@@ -95,3 +95,20 @@ function pixelBlocks({ n, t }: WeightGradTask, { value, dims }: BlockedMap): Val
     return n.op('ReorderInput', [n.reshape(rows, size)], size);
   });
 }
+
+/** The same by rows, each filled up with zeros to whole blocks: [N·H·⌈W/B⌉, C, B]. The runtime wants W in fours. */
+export function rowBlocks(task: WeightGradTask, v: BlockedMap): Value {
+  const { n, t } = task;
+  const { b, block } = n;
+  const [images, channels, h, w] = v.dims;
+  if (w % block === 0) return pixelBlocks(task, v);
+  const parts = Math.ceil(w / block);
+  return t.derived(v.value, 'row blocks', () => {
+    const rows = (images * channels * h) / block;
+    const lines = n.reshape(v.value, [rows, w, block, 1]);
+    const turned = n.op('ReorderInput', [lines], [rows, parts * block, block, 1]);
+    if (channels === block) return turned;
+    const blocks = [images, channels / block, h * parts, block * block];
+    return b.op('Transpose', [n.reshape(turned, blocks)], { perm: [0, 2, 1, 3] });
+  });
+}
