@@ -5,12 +5,7 @@ import {
   WINDOW_FORMS,
   windowForm,
 } from '../../src/finetune/lowering/blocked/cost.js';
-import {
-  byJoinedTaps,
-  byRows,
-  byShifts,
-  byTaps,
-} from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
+import { byJoinedTaps, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
 import {
   byInputRows,
@@ -18,6 +13,7 @@ import {
   byJoinedOutputRows,
   byOutputRows,
 } from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
+import { byRows } from '../../src/finetune/lowering/blocked/weight-grad/rows.js';
 import { stem } from '../../src/finetune/lowering/blocked/weight-grad/stem.js';
 import type { WeightGradTask } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
 import { blockedCheck } from '../support/blocked-engine.js';
@@ -27,6 +23,7 @@ vi.mock('../../src/finetune/lowering/blocked/cost.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/dense.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/depthwise.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/pointwise.js', { spy: true });
+vi.mock('../../src/finetune/lowering/blocked/weight-grad/rows.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/stem.js', { spy: true });
 
 const check = blockedCheck();
@@ -226,6 +223,9 @@ const WINDOWS: readonly ConvCase[] = [
   { x: [1, 40, 7, 32], o: 16, k: [5, 3], d: [1, 2], p: [2, 1, 0, 3] },
   { x: [2, 16, 6, 32], o: 24, k: [2, 5], d: [2, 1] },
   { x: [2, 40, 5, 12], o: 24, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 16, 6, 16], o: 72, k: [3, 3], p: around([3, 3]) },
+  { x: [2, 24, 5, 12], o: 64, k: [3, 5], d: [1, 2], p: [1, 3, 2, 1] },
+  { x: [1, 16, 4, 20], o: 66, k: [2, 4], p: [0, 5, 1, 0] },
   { x: [1, 24, 7, 20], o: 40, k: [3, 5], d: [2, 1], p: [1, 0, 3, 2] },
   { x: [2, 24, 8, 8], o: 40, k: [3, 3], s: [2, 2], p: around([3, 3]) },
 ];

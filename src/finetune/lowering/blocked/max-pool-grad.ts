@@ -9,65 +9,116 @@ import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
 import { maskedGradient } from './activation.js';
 import { type Axis, axesOf, sourceOf } from './geometry.js';
-import type { Nchwc } from './nchwc.js';
-import { interleavePhases, oneHot } from './pixels.js';
+import type { Blocked, Nchwc } from './nchwc.js';
+import { interleavePhases, movedPixels, oneHot } from './pixels.js';
 import type { BlockedContext } from './rule.js';
 
 /** Differences of float32 numbers down to 10⁻²⁰ become whole. */
 const STEEP = 2 ** 80;
 
 export function maxPoolGrad(c: BlockedContext): boolean {
-  const { b, n, t, node, shape } = c;
+  const { n, t, node, shape } = c;
   const [dy, x, y] = [node.input(0), node.input(1), node.input(2)];
   const dims = shape(x);
   if (dims.length !== 4 || t.isPlain(y)) return false;
   const axes = axesOf(geometryOf(node), dims.slice(2), shape(y).slice(2));
   if (axes.some((a) => a.dilation !== 1 || a.begin >= a.kernel)) return false;
-  const counts = axes.map((a) => Math.ceil(a.size / a.stride));
-  const views = axes.map((a) => Array.from({ length: a.kernel }, (_, tap) => sampling(a, tap)));
-  const [rows, columns] = views;
-  const size = t.clean(y).dims;
-  if (sizeOf(counts) === 0 || rows.length * columns.length < 2) return false;
-  const source = t.clean(x);
-  const largest = t.clean(y).value;
-  const groups = source.dims[1];
+  const taps = axes[0].kernel * axes[1].kernel;
+  if (sizeOf(dims) === 0 || sizeOf(shape(y)) === 0 || taps < 2) return false;
   const rectifier = rectifierBefore(c);
   const gradient = rectifier ? maskedGradient(c, rectifier, dy, t.clean(y)) : t.clean(dy);
   if (!gradient) return false;
-  let free = gradient.value;
-  const phases = new Map<string, Value>();
-  const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
+  const [source, largest] = [t.clean(x), t.clean(y)];
+  const pooling = { n, positive: rectifier !== undefined };
+  const value =
+    taps < MANY_TAPS
+      ? tapByTap({ ...pooling, axes, x: source, y: largest }, gradient.value)
+      : axisByAxis({ ...pooling, axes, x: source, y: largest }, gradient.value);
+  t.setBlocked((rectifier ?? node).output(), { ...source, value });
+  return true;
+}
+
+/** From so many on the largest values of rows are worth being computed again. */
+const MANY_TAPS = 9;
+
+interface Pooling {
+  readonly n: Nchwc;
+  /** Rows, columns. */
+  readonly axes: readonly Axis[];
+  /** What is pooled, and the result. */
+  readonly x: Pick<Blocked, 'value' | 'dims'>;
+  readonly y: Pick<Blocked, 'value' | 'dims'>;
+  /** Whether padding may count as 0: what it would take is lost anyway. */
+  readonly positive: boolean;
+}
+
+/**
+ * The first maximum in row-major order is the first of its row, in the first row whose largest value is the maximum: the
+ * gradient goes to the largest values of rows first, and from there along the rows; kh + kw taps in place of kh·kw.
+ */
+function axisByAxis(pooling: Pooling, dy: Value): Value {
+  const { n, axes, x, y } = pooling;
+  const [rows, columns] = axes;
+  const still = (size: number): Axis => ({
+    size,
+    out: size,
+    kernel: 1,
+    stride: 1,
+    dilation: 1,
+    begin: 0,
+    end: 0,
+  });
+  const dims = [...x.dims.slice(0, 3), columns.out];
+  const end = (columns.out - 1) * columns.stride + columns.kernel - columns.size - columns.begin;
+  const value = n.op('MaxPool', [x.value], dims, {
+    kernel_shape: [1, columns.kernel],
+    strides: [1, columns.stride],
+    pads: [0, columns.begin, 0, Math.max(0, end)],
+  });
+  const largestOfRows = { value, dims };
+  const between = tapByTap({ ...pooling, axes: [rows, still(columns.out)], x: largestOfRows, y }, dy);
+  return tapByTap({ ...pooling, axes: [still(rows.size), columns], x, y: largestOfRows }, between);
+}
+
+function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
+  const { b } = n;
+  const counts = axes.map((a) => Math.ceil(a.size / a.stride));
+  const [rows, columns] = axes.map((a) => Array.from({ length: a.kernel }, (_, tap) => sampling(a, tap)));
+  const [images, groups] = x.dims;
   // Equal: 0 + 1; smaller: far below.
   const equalAt = (r: Sampling, q: Sampling): Value => {
     const kernel = [r.kernel, q.kernel];
-    return n.conv(source.value, oneHot(n, groups, kernel, [r.hot, q.hot], STEEP), size, {
+    return n.conv(x.value, oneHot(n, groups, kernel, [r.hot, q.hot], STEEP), y.dims, {
       kernel,
       strides: axes.map((a) => a.stride),
       pads: [r.before, q.before, r.after, q.after],
       group: groups,
-      sum: n.affine(largest, size, { scale: n.constant([groups], -STEEP) }),
+      sum: n.affine(y.value, y.dims, { scale: n.constant([groups], -STEEP) }),
       activation: { name: 'HardSigmoid', parameters: [1, 1] },
     });
   };
+  let free = dy;
+  const phases = new Map<string, Value>();
+  const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
   for (const [at, { r, q, i, j }] of taps.entries()) {
     let share = free;
     if (at < taps.length - 1) {
       const equal = equalAt(r, q);
-      share = b.op('Mul', [free, rectifier ? equal : inside(n, equal, size, r, q)]);
+      share = b.op('Mul', [free, positive ? equal : inside(n, equal, y.dims, r, q)]);
       free = b.op('Sub', [free, share]);
     }
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
     const key = `${py.phase} ${px.phase}`;
-    phases.set(key, landed(n, share, size, counts, [py.shift, px.shift], phases.get(key)));
+    const moved = movedPixels(n, share, y.dims, counts, [py.shift, px.shift], phases.get(key));
+    phases.set(key, moved);
   }
-  const frame = [size[0], groups, ...counts];
+  const frame = [images, groups, ...counts];
   const parts = Array.from({ length: axes[0].stride * axes[1].stride }, (_, p) => {
     const key = `${Math.floor(p / axes[1].stride)} ${p % axes[1].stride}`;
     return phases.get(key) ?? n.constant(frame, 0);
   });
-  const value = interleavePhases(n, parts, frame, [axes[0].stride, axes[1].stride], [dims[2], dims[3]]);
-  t.setBlocked((rectifier ?? node).output(), { ...source, value });
-  return true;
+  const size = [x.dims[2], x.dims[3]] as const;
+  return interleavePhases(n, parts, frame, [axes[0].stride, axes[1].stride], size);
 }
 
 /**
@@ -130,30 +181,4 @@ function inside(n: Nchwc, v: Value, dims: readonly number[], r: Sampling, q: Sam
     ),
   );
   return n.reshape(n.b.op('Mul', [n.panels(v, dims), mask]), dims);
-}
-
-/** Shares of windows at the pixels of a phase, shifted, and added to what is there. */
-function landed(
-  n: Nchwc,
-  share: Value,
-  from: readonly number[],
-  counts: readonly number[],
-  shifts: readonly number[],
-  sum: Value | undefined,
-): Value {
-  const still = shifts.every((s) => s === 0) && counts.every((count, i) => count === from[i + 2]);
-  if (still) return sum ? n.b.op('Add', [sum, share]) : share;
-  const moves = shifts.map((s, i) => {
-    const [hot, before] = [Math.max(0, -s), Math.max(0, s)];
-    const after = counts[i] - from[i + 2] - before + hot;
-    return { kernel: hot + 1 + Math.max(0, -after), hot, before, after: Math.max(0, after) };
-  });
-  const [r, q] = moves;
-  const kernel = [r.kernel, q.kernel];
-  return n.conv(share, oneHot(n, from[1], kernel, [r.hot, q.hot], 1), [...from.slice(0, 2), ...counts], {
-    kernel,
-    pads: [r.before, q.before, r.after, q.after],
-    group: from[1],
-    sum,
-  });
 }

@@ -112,3 +112,32 @@ export function oneHot(
     return n.b.f32(data, [channels, 1, ...kernel]);
   });
 }
+
+/**
+ * Maps moved by whole rows and columns, in frames of `counts` pixels, with zeros where nothing comes to lie; and added to
+ * what is there. One pass: a depthwise convolution with one tap.
+ */
+export function movedPixels(
+  n: Nchwc,
+  v: Value,
+  from: readonly number[],
+  counts: readonly number[],
+  shifts: readonly number[],
+  sum?: Value,
+): Value {
+  const still = shifts.every((s) => s === 0) && counts.every((count, i) => count === from[i + 2]);
+  if (still) return sum ? n.b.op('Add', [sum, v]) : v;
+  const moves = shifts.map((s, i) => {
+    const [hot, before] = [Math.max(0, -s), Math.max(0, s)];
+    const after = counts[i] - from[i + 2] - before + hot;
+    return { kernel: hot + 1 + Math.max(0, -after), hot, before, after: Math.max(0, after) };
+  });
+  const [r, q] = moves;
+  const kernel = [r.kernel, q.kernel];
+  return n.conv(v, oneHot(n, from[1], kernel, [r.hot, q.hot], 1), [...from.slice(0, 2), ...counts], {
+    kernel,
+    pads: [r.before, q.before, r.after, q.after],
+    group: from[1],
+    sum,
+  });
+}

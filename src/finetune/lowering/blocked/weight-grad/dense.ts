@@ -1,11 +1,10 @@
-/** dW of dense kernels of more than one tap. */
+/** dW of dense kernels of more than one tap, by taps and by shifted copies. */
 import { Tensor, type Value } from '../../../../onnx/index.js';
-import { roundUp } from '../block.js';
 import { stacksInputs } from '../cost.js';
 import { sourceOf } from '../geometry.js';
 import { transposeBlocks } from '../kernel.js';
 import { oneHot, withZeroRow } from '../pixels.js';
-import { imageProducts, joinedPanels, joinedProduct, rowBlocks } from './pixel-product.js';
+import { imageProducts, joinedPanels, joinedProduct } from './pixel-product.js';
 import {
   channelRows,
   inputDims,
@@ -105,62 +104,6 @@ function tapByTap(task: WeightGradTask, product: Value, outputs: number): Value 
   const blocks = b.op('Transpose', [n.reshape(product, [panels, ob, block * block])], { perm: [1, 0, 2] });
   const packed = transposeBlocks(b, block, blocks, ob * panels);
   return n.reshape(packed, [outputs, inputs, ...axes.map((a) => a.kernel)]);
-}
-
-/**
- * Stride 1: dY as kernels as large as the maps, once for each column of the kernel and shifted by it, slid over the rows of
- * X. The blocks of B pixels of a row, filled up with zeros, lie side by side, so the kernel is dilated over them.
- */
-export function byRows(task: WeightGradTask): Value {
-  const { n, images, inputs, outputs, axes } = task;
-  const { b, block } = n;
-  const [rows, columns] = axes;
-  const [ob, ib, parts] = [outputs / block, inputs / block, Math.ceil(columns.size / block)];
-  const [, , oh, ow] = outputDims(task);
-  const lines = withZeroRow(n, task.dy, outputDims(task));
-  const kernels = b.op('Gather', [n.panels(lines, [images, outputs, oh + 1, ow]), shiftedLines(task)], {
-    axis: 2,
-  });
-  const product = n.conv(
-    n.reshape(rowBlocks(task, { value: task.x, dims: inputDims(task) }), [
-      1,
-      images * block,
-      rows.size,
-      parts * inputs,
-    ]),
-    n.reshape(kernels, [images * columns.kernel * outputs, block, oh, parts]),
-    [1, images * columns.kernel * outputs, rows.kernel, inputs],
-    {
-      kernel: [oh, parts],
-      strides: [rows.dilation, 1],
-      dilations: [1, inputs],
-      pads: [rows.begin, 0, rows.end, 0],
-      group: images,
-    },
-  );
-  const size = [ob, columns.kernel, rows.kernel, ib, block * block];
-  const sum = sumFirst(task, n.reshape(product, [images, ...size]));
-  const packed = b.op('Transpose', [sum], { perm: [0, 3, 2, 1, 4] });
-  return n.reshape(packed, [outputs, inputs, rows.kernel, columns.kernel]);
-}
-
-/** The line of dY that meets a pixel of X for each column of the kernel, or the first of zeros: by column, row of dY, pixel. */
-function shiftedLines({ n, axes }: WeightGradTask): Value {
-  const [rows, columns] = axes;
-  const { out, kernel, begin, dilation } = columns;
-  const width = roundUp(columns.size, n.block);
-  const key = `shifted lines of ${rows.out}×${out}, ${kernel} by ${dilation} from ${begin} on ${columns.size}`;
-  return n.shared(key, () => {
-    const order = new Int32Array(kernel * rows.out * width);
-    let at = 0;
-    for (let j = 0; j < kernel; j++)
-      for (let r = 0; r < rows.out; r++)
-        for (let x = 0; x < width; x++) {
-          const q = x + begin - j * dilation;
-          order[at++] = x >= columns.size || q < 0 || q >= out ? rows.out * out : r * out + q;
-        }
-    return n.b.constant(Tensor.int32([order.length], order));
-  });
 }
 
 /**

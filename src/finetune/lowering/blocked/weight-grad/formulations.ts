@@ -1,7 +1,7 @@
 /** The ways to compute dW of a dense convolution, by name, and which one a shape gets. */
 import type { Value } from '../../../../onnx/index.js';
 import { type PointwiseForm, pointwiseForm, type WindowForm, windowForm } from '../cost.js';
-import { byJoinedTaps, byRows, byShifts, byTaps } from './dense.js';
+import { byJoinedTaps, byShifts, byTaps } from './dense.js';
 import {
   byInputRows,
   byJoinedInputRows,
@@ -9,6 +9,7 @@ import {
   byOutputRows,
   withoutStride,
 } from './pointwise.js';
+import { byRows } from './rows.js';
 import type { WeightGradShape, WeightGradTask } from './task.js';
 
 type Formulation = (task: WeightGradTask) => Value;
