@@ -48,7 +48,7 @@ test.each([8, 16])('every constant has a graph that measures it, with %i channel
   }
 });
 
-const axis = { size: 6, out: 6, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
+const axis = { size: 8, out: 8, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
 const single = { ...axis, kernel: 1, begin: 0, end: 0 };
 const shape = { images: 2, inputs: 16, outputs: 32, axes: [axis, axis] };
 const windowLayer: Layer = { title: '3×3', shape, pointwise: false, block: 16, networks: ['a', 'b'] };
@@ -73,13 +73,13 @@ describe('in the runtime', () => {
     if (block === undefined) return;
     const bench = { engine, block, warmup: 1, repeat: 2 };
     const dims = [
-      [2, 16, 6, 6],
-      [2, 32, 6, 6],
+      [2, 16, 8, 8],
+      [2, 32, 8, 8],
     ];
     const windows = WINDOW_FORMS.map((form) => formulation(windowLayer, { kind: 'window', form }));
     const pointwise = POINTWISE_FORMS.map((form) => formulation(pointwiseLayer, { kind: 'pointwise', form }));
     const times = await timeInTurn(bench, dims, [...windows, ...pointwise]);
-    expect(times).toHaveLength(7);
+    expect(times).toHaveLength(8);
     for (const ms of times) expect(ms).toBeGreaterThanOrEqual(0);
   });
 
@@ -123,7 +123,7 @@ test('the tables say what is in use, what was found and what is taken', () => {
     },
   ];
   const { rows } = layersTable(measured);
-  expect(rows).toHaveLength(7);
+  expect(rows).toHaveLength(8);
   expect(rows[0].slice(0, 2)).toEqual(['3×3', 'a b']);
   expect(rows.filter((r) => r[6] === 'yes').map((r) => [r[2], r[3], r[5]])).toEqual([
     [windowForm(windowLayer.shape, 16), '3.00', '1.50'],
