@@ -34,7 +34,7 @@ export function probes(block: number): { readonly [name in keyof Costs]: Probe }
   const each = (emit: Emit): Probe => ({ unit: 'ns/element', inputs: [map], amount: sizeOf(map), emit });
   const axis = { size: 56, out: 56, kernel: 3, stride: 1, dilation: 1, begin: 1, end: 1 };
   const windows = { inputs: 64, axes: [axis, axis] };
-  const lines = linesOf(windows);
+  const order = tapLines(windows);
   const gathered = IMAGES * 64 * 9 * 56 * 56;
   const convolution = (outputs: number): Probe => ({
     unit: 'GFLOP/s',
@@ -60,9 +60,10 @@ export function probes(block: number): { readonly [name in keyof Costs]: Probe }
     ),
     gatherRuns: {
       unit: 'ns/element',
-      inputs: [[IMAGES, 64 / block, lines, block]],
+      inputs: [[IMAGES, 64 / block, linesOf(windows), block]],
       amount: gathered,
-      emit: (n, _, [x]) => gather(n, x, tapLines(windows), 2),
+      emit: (n, _, [x]) =>
+        n.b.op('Gather', [x, n.b.constant(Tensor.int32([order.length], order))], { axis: 2 }),
     },
     reorder: each((n, _, [x]) => n.op('ReorderOutput', [x], map, { channels: 64 })),
     convOneBlock: convolution(block),
@@ -83,10 +84,6 @@ export function probes(block: number): { readonly [name in keyof Costs]: Probe }
       IMAGES * FEW_ROWS * 3136 * 256,
     ),
   };
-}
-
-function gather(n: Parameters<Emit>[0], x: Parameters<Emit>[2][number], order: Int32Array, axis: number) {
-  return n.b.op('Gather', [x, n.b.constant(Tensor.int32([order.length], order))], { axis });
 }
 
 /** The constant as this machine has it. */

@@ -213,7 +213,7 @@ const WINDOWS: readonly ConvCase[] = [
   { x: [2, 16, 8, 9], o: 40, k: [3, 3], s: [2, 2], p: [0, 0, 1, 1] },
   { x: [1, 40, 8, 9], o: 16, k: [2, 3], s: [3, 1], d: [1, 2] },
   { x: [2, 16, 57, 20], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) },
-  // Pixels that fill blocks of 8 and 16; with two images; with a row more in the frame of shifts; and none of it.
+  // Pixels that fill blocks of 8 and of 16, those of two images only, and none; rows that do, or are filled up.
   { x: [1, 40, 8, 8], o: 24, k: [3, 3], p: around([3, 3]) },
   { x: [2, 40, 6, 4], o: 24, k: [3, 3], p: around([3, 3]) },
   { x: [1, 40, 13, 16], o: 40, k: [3, 3], p: around([3, 3]) },

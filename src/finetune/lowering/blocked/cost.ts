@@ -8,7 +8,7 @@
  * In the formulas: N images, C channels of X and O of dY (padded), H×W pixels of X, P of dY, T taps of the kernel.
  */
 import { roundUp } from './block.js';
-import type { WeightGradShape } from './weight-grad/task.js';
+import { pixelsOf, tapsOf, type WeightGradShape } from './weight-grad/task.js';
 
 export interface Costs {
   /** Nanoseconds per element, all threads together: reads one tensor and writes one, as an affine map of channels does. */
@@ -79,10 +79,10 @@ export const WINDOW_COST: { readonly [form in WindowForm]: Estimate } = {
 
 /** Nanoseconds of dW. */
 export const POINTWISE_COST: { readonly [form in PointwiseForm]: Estimate } = {
-  'input rows': inputRowsCost,
-  'output rows': outputRowsCost,
-  'joined input rows': joinedInputRowsCost,
-  'joined output rows': joinedOutputRowsCost,
+  'input rows': (s, k) => rowsByImage(s, k, s.inputs, s.outputs),
+  'output rows': (s, k) => rowsByImage(s, k, s.outputs, s.inputs) + turned(s, k),
+  'joined input rows': (s, k) => rowsJoined(s, k, s.inputs, s.outputs),
+  'joined output rows': (s, k) => rowsJoined(s, k, s.outputs, s.inputs) + turned(s, k),
 };
 
 /** The forms that the shape allows. */
@@ -194,7 +194,7 @@ function tapsCost(s: WeightGradShape, k: Costs): number {
     images * pixels * columns * k.gatherRuns +
     images * outputs * pixels * (k.pass + k.copy) +
     perImage(images, outputs, pixels, columns, k) +
-    columns * outputs * (k.copy + k.pass)
+    turned(s, k)
   );
 }
 
@@ -211,54 +211,36 @@ function joinedTapsCost(s: WeightGradShape, k: Costs): number {
     pixels * columns * k.gatherRuns +
     outputs * pixels * (k.reorder + k.pass) +
     pixelProduct(outputs, pixels, columns, k) +
-    columns * outputs * (k.copy + k.pass)
+    turned(s, k)
   );
 }
 
-/** [pixels of a stride] + N·C·P·(pass + copy) + [products C × P × O] */
-function inputRowsCost(s: WeightGradShape, k: Costs): number {
-  const { images, inputs, outputs } = s;
+/**
+ * With R and K the channels of the map that is reordered and of the other:
+ *   [pixels of a stride] + N·R·P·(pass + copy) + [products R × P × K]
+ */
+function rowsByImage(s: WeightGradShape, k: Costs, rows: number, panels: number): number {
   const pixels = pixelsOf(s);
   return (
     subsampled(s, k) +
-    images * inputs * pixels * (k.pass + k.copy) +
-    perImage(images, inputs, pixels, outputs, k)
+    s.images * rows * pixels * (k.pass + k.copy) +
+    perImage(s.images, rows, pixels, panels, k)
   );
 }
 
-/** [pixels of a stride] + N·O·P·(pass + copy) + [products O × P × C] + C·O·(copy + pass) */
-function outputRowsCost(s: WeightGradShape, k: Costs): number {
-  const { images, inputs, outputs } = s;
-  const pixels = pixelsOf(s);
+/** [pixels of a stride] + N·P·(R·(reorder + pass) + K·copy) + [product R × N·P × K] */
+function rowsJoined(s: WeightGradShape, k: Costs, rows: number, panels: number): number {
+  const pixels = s.images * pixelsOf(s);
   return (
     subsampled(s, k) +
-    images * outputs * pixels * (k.pass + k.copy) +
-    perImage(images, outputs, pixels, inputs, k) +
-    inputs * outputs * (k.copy + k.pass)
+    pixels * (rows * (k.reorder + k.pass) + panels * k.copy) +
+    pixelProduct(rows, pixels, panels, k)
   );
 }
 
-/** [pixels of a stride] + N·P·(C·(reorder + pass) + O·copy) + [product C × N·P × O] */
-function joinedInputRowsCost(s: WeightGradShape, k: Costs): number {
-  const { images, inputs, outputs } = s;
-  const pixels = images * pixelsOf(s);
-  return (
-    subsampled(s, k) +
-    pixels * (inputs * (k.reorder + k.pass) + outputs * k.copy) +
-    pixelProduct(inputs, pixels, outputs, k)
-  );
-}
-
-/** [pixels of a stride] + N·P·(O·(reorder + pass) + C·copy) + [product O × N·P × C] + C·O·(copy + pass) */
-function joinedOutputRowsCost(s: WeightGradShape, k: Costs): number {
-  const { images, inputs, outputs } = s;
-  const pixels = images * pixelsOf(s);
-  return (
-    subsampled(s, k) +
-    pixels * (outputs * (k.reorder + k.pass) + inputs * k.copy) +
-    pixelProduct(outputs, pixels, inputs, k) +
-    inputs * outputs * (k.copy + k.pass)
-  );
+/** A kernel that comes out with its input channels outside is put in order: T·C·O·(copy + pass). */
+function turned(s: WeightGradShape, k: Costs): number {
+  return tapsOf(s) * s.inputs * s.outputs * (k.copy + k.pass);
 }
 
 /** Up to so many input channels the shifted inputs are stacked: the product's kernel wants a dozen rows at least. */
@@ -313,12 +295,4 @@ function zeroRow({ images, inputs, axes: [rows, columns] }: WeightGradShape): nu
 
 function subsampled(s: WeightGradShape, k: Costs): number {
   return s.axes.every((a) => a.stride === 1) ? 0 : s.images * s.inputs * pixelsOf(s) * k.pass;
-}
-
-function pixelsOf({ axes }: WeightGradShape): number {
-  return axes[0].out * axes[1].out;
-}
-
-function tapsOf({ axes }: WeightGradShape): number {
-  return axes[0].kernel * axes[1].kernel;
 }

@@ -50,6 +50,16 @@ export function axesOf(
   }));
 }
 
+/** An axis that windows of one pixel leave as it is. */
+export function pointAxis(size: number): Axis {
+  return { size, out: size, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+}
+
+/** The pad at the end of a pool of whole windows that has all those of ceil_mode. */
+export function poolEnd(a: Axis): number {
+  return Math.max(a.end, (a.out - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 - a.size - a.begin);
+}
+
 /** The input index that a tap of a window reads; undefined in the padding. */
 export function sourceOf(a: Axis, out: number, tap: number): number | undefined {
   const at = out * a.stride + tap * a.dilation - a.begin;

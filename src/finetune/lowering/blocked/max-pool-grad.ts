@@ -8,7 +8,7 @@
 import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
 import { maskedGradient } from './activation.js';
-import { type Axis, axesOf, sourceOf } from './geometry.js';
+import { type Axis, axesOf, pointAxis, poolEnd, sourceOf } from './geometry.js';
 import type { Blocked, Nchwc } from './nchwc.js';
 import { interleavePhases, movedPixels, oneHot } from './pixels.js';
 import type { BlockedContext } from './rule.js';
@@ -59,25 +59,15 @@ interface Pooling {
 function axisByAxis(pooling: Pooling, dy: Value): Value {
   const { n, axes, x, y } = pooling;
   const [rows, columns] = axes;
-  const still = (size: number): Axis => ({
-    size,
-    out: size,
-    kernel: 1,
-    stride: 1,
-    dilation: 1,
-    begin: 0,
-    end: 0,
-  });
   const dims = [...x.dims.slice(0, 3), columns.out];
-  const end = (columns.out - 1) * columns.stride + columns.kernel - columns.size - columns.begin;
   const value = n.op('MaxPool', [x.value], dims, {
     kernel_shape: [1, columns.kernel],
     strides: [1, columns.stride],
-    pads: [0, columns.begin, 0, Math.max(0, end)],
+    pads: [0, columns.begin, 0, poolEnd(columns)],
   });
   const largestOfRows = { value, dims };
-  const between = tapByTap({ ...pooling, axes: [rows, still(columns.out)], x: largestOfRows, y }, dy);
-  return tapByTap({ ...pooling, axes: [still(rows.size), columns], x, y: largestOfRows }, between);
+  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largestOfRows, y }, dy);
+  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], x, y: largestOfRows }, between);
 }
 
 function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {

@@ -9,6 +9,7 @@
  */
 import { sizeOf, type Value } from '../../../onnx/index.js';
 import { covariancePaysOff } from './cost.js';
+import { pointAxis } from './geometry.js';
 import { inputGradKernel, type KernelLayout, packedDims, scaleOutputs } from './kernel.js';
 import type { Blocked, Nchwc } from './nchwc.js';
 import type { BlockedContext } from './rule.js';
@@ -129,7 +130,7 @@ export function pointwiseNormGrad(c: BlockedContext, site: PointwiseSite): Point
 /** Σ over all pixels of v·wᵀ, as the packed kernel [W channels, V channels, 1, 1]. */
 function pixelProduct({ n, t }: BlockedContext, v: Blocked, w: Blocked): Value {
   const [images, inputs, ...size] = v.dims;
-  const axes = size.map((s) => ({ size: s, out: s, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 }));
+  const axes = size.map(pointAxis);
   return pointwise({ n, t, x: v.value, dy: w.value, images, inputs, outputs: w.dims[1], axes });
 }
 

@@ -2,7 +2,7 @@
 import { sizeOf } from '../../../onnx/index.js';
 import { geometryOf, poolGeometry } from '../../autodiff/geometry.js';
 import { windowShares } from '../portable/pool.js';
-import { type Axis, axesOf } from './geometry.js';
+import { type Axis, axesOf, poolEnd } from './geometry.js';
 import { channelSumOf } from './norm.js';
 import { gatherPixels, spacedPixels } from './pixels.js';
 import type { BlockedContext } from './rule.js';
@@ -18,9 +18,7 @@ export function pool(c: BlockedContext): boolean {
   const average = node.opType === 'AveragePool';
   if (average && g.dilations.some((d) => d !== 1)) return false;
   // ceil_mode as pads at the end, which an average that counts them would feel.
-  const ends = axes.map((a) =>
-    Math.max(a.end, (a.out - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 - a.size - a.begin),
-  );
+  const ends = axes.map(poolEnd);
   if (average && attributes.countIncludePad && ends.some((e, i) => e !== axes[i].end)) return false;
   const source = t.clean(x);
   const size = [...source.dims.slice(0, 2), ...out];

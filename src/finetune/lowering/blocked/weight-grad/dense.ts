@@ -9,7 +9,9 @@ import {
   channelRows,
   inputDims,
   outputDims,
+  pixelsOf,
   sumFirst,
+  tapsOf,
   type WeightGradShape,
   type WeightGradTask,
 } from './task.js';
@@ -68,7 +70,7 @@ export function byJoinedTaps(task: WeightGradTask): Value {
   const lines = joinedPanels(task, { value: withZeroRow(n, task.x, inputDims(task)), dims: high });
   const panels = n.reshape(n.b.op('Gather', [lines, linesOfTaps(task, images)], { axis: 1 }), [
     (inputs / block) * taps,
-    images * axes[0].out * axes[1].out,
+    images * pixelsOf(task),
     block,
   ]);
   const dy = { value: task.dy, dims: outputDims(task) };
@@ -89,10 +91,6 @@ function linesOfTaps(task: WeightGradTask, images: number): Value {
         for (let p = 0; p < pixels; p++) order[at++] = image * lines + each[tap * pixels + p];
     return n.b.constant(Tensor.int32([order.length], order));
   });
-}
-
-function tapsOf({ axes }: Pick<WeightGradShape, 'axes'>): number {
-  return axes[0].kernel * axes[1].kernel;
 }
 
 /** [C/B, taps, O, B] → packed [O, C, kh, kw] */

@@ -15,6 +15,18 @@ export interface WeightGradShape {
   readonly axes: readonly Axis[];
 }
 
+type Windows = Pick<WeightGradShape, 'axes'>;
+
+/** P, pixels of a map of dY. */
+export function pixelsOf({ axes }: Windows): number {
+  return axes[0].out * axes[1].out;
+}
+
+/** T, pixels of the kernel. */
+export function tapsOf({ axes }: Windows): number {
+  return axes[0].kernel * axes[1].kernel;
+}
+
 export interface WeightGradTask extends WeightGradShape {
   readonly n: Nchwc;
   readonly t: Tracker;
