@@ -4,11 +4,12 @@ import type { DataType, Model } from '../../onnx/index.js';
 import { arithmeticCores } from '../cores.js';
 import type { Device, SessionOptions, StepSessionInit } from '../engine.js';
 import { WorkerClient } from '../worker/client.js';
-import { WorkerEngine } from '../worker/engine.js';
+import { type PreparedStep, WorkerEngine } from '../worker/engine.js';
 import type { Backend, OpenOptions, WebgpuOptions } from '../worker/protocol.js';
 import { overwritable } from './in-place.js';
 import { mendForWebgpu } from './mend-webgpu.js';
 import { PROVIDERS, staysOnDevice } from './providers.js';
+import { withRefusedOutput } from './refused-output.js';
 import { isFeedable } from './tensors.js';
 
 export interface OrtEngineOptions {
@@ -102,6 +103,11 @@ export class OrtEngine extends WorkerEngine {
 
   protected override prepare(model: Model): Model {
     return this.device === 'webgpu' ? mendForWebgpu(model) : model;
+  }
+
+  protected override prepareStep(model: Model, init: StepSessionInit): PreparedStep {
+    const filling = this.device === 'cpu' ? withRefusedOutput(model, init) : undefined;
+    return filling ?? super.prepareStep(model, init);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Calls, ModelSource, NamedTensors, OpenOptions, SessionNames } from
 import type { SessionServer } from '../worker/serve.js';
 import type { Ort } from './load.js';
 import { executionOf, PROVIDERS } from './providers.js';
+import { fillingRun, type RunStep, returningRun } from './run-step.js';
 import { DeviceState } from './state/device.js';
 import { DeviceTensors } from './state/device-tensors.js';
 import { HostState } from './state/host.js';
@@ -17,6 +18,7 @@ interface Open {
     readonly fetch: readonly string[];
     readonly stateful: ReadonlySet<string>;
     readonly state: StepState;
+    readonly run: RunStep;
   };
 }
 
@@ -44,13 +46,16 @@ export class SessionTable implements SessionServer {
     return { inputs: made.inputNames, outputs: made.outputNames };
   }
 
-  makeStep({ session, bindings, specs, fetch, overwritten }: Calls['state']['ask']): null {
+  async makeStep(ask: Calls['state']['ask']): Promise<null> {
+    const { session, bindings, specs, fetch, overwritten, refused } = ask;
+    const filling = refused && (await fillingRun(this.#ort, refused));
     this.#get(session).step = {
       fetch,
       stateful: new Set(bindings.map((b) => b.output).filter((name) => fetch.includes(name))),
       state: this.#device
         ? new DeviceState(this.#ort, this.#device, bindings, specs)
         : new HostState(this.#ort, bindings, specs, new Set(overwritten)),
+      run: filling ?? returningRun(fetch),
     };
     return null;
   }
@@ -62,12 +67,8 @@ export class SessionTable implements SessionServer {
 
   async step({ session, feeds }: Calls['step']['ask']): Promise<NamedTensors> {
     const open = this.#get(session);
-    const { fetch, stateful, state } = stepOf(open);
-    const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries(fetch.map((name) => [name, null]));
-    const results = await open.session.run(
-      { ...this.#tensors(feeds), ...state.current },
-      { ...fetches, ...state.fetches },
-    );
+    const { fetch, stateful, state, run } = stepOf(open);
+    const results = await run(open.session, { ...this.#tensors(feeds), ...state.current }, state.fetches);
     state.accept(results, stateful);
     const out: [string, NamedTensors[number][1]][] = [];
     for (const name of fetch)

@@ -7,7 +7,7 @@ import { peakOfRun } from './memory-plan.js';
 export interface StepMemory {
   /** All of the following together. */
   readonly total: number;
-  /** The old and the new state, where it is not written over, and the copies that the runtime's binding makes. */
+  /** The old state, and the new one where it is not written over. */
   readonly state: number;
   /** Intermediate values: the most that is alive at once, and what lies idle between them. */
   readonly activations: number;
@@ -18,8 +18,8 @@ export interface StepMemory {
   readonly session: number;
 }
 
-/** Copies of the state at the peak: itself and the result that the binding makes beside it; else both sets and the result. */
-const STATE_COPIES = { overwritten: 2, other: 3 };
+/** Sets of the state at the peak. */
+const STATE_COPIES = { overwritten: 1, other: 2 };
 /** What the runtime's arena takes for each byte that is in use: sizes are rounded up, and gaps stay. */
 const ARENA = 1.25;
 /** The runtime lets go of the file before the first step. */
@@ -31,7 +31,7 @@ const NODE = 8 * 2 ** 10;
 
 /**
  * How much memory a step session of a graph with static shapes will take, found without running it. Measured against the
- * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 13 % for ResNets and plain
+ * peak of a process of its own (`npm run bench:step`; table in docs/benchmarks.md): within 11 % for ResNets and plain
  * MobileNets in the portable lowering, a third too much for refocused MobileNets; of small steps it says too much.
  * @param state the other inputs are fed at every step
  */

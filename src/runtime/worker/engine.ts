@@ -1,11 +1,16 @@
 import type { DataType, Model } from '../../onnx/index.js';
 import type { Device, Engine, Session, SessionOptions, StepSession, StepSessionInit } from '../engine.js';
 import { type WorkerClient, WorkerFailure } from './client.js';
-import type { OpenOptions } from './protocol.js';
+import type { OpenOptions, RefusedOutput } from './protocol.js';
 import { WorkerSession } from './session.js';
 import { runtimeError, type Signature, signatureOf } from './signature.js';
 import { type HeldSource, holdSource } from './source.js';
 import { checkState, WorkerStepSession } from './step-session.js';
+
+export interface PreparedStep {
+  readonly model: Model;
+  readonly refused: RefusedOutput | undefined;
+}
 
 /** An engine whose runtime lives in a worker thread. One worker per engine; all its sessions share it. */
 export abstract class WorkerEngine implements Engine {
@@ -45,20 +50,30 @@ export abstract class WorkerEngine implements Engine {
     return model;
   }
 
+  /** The model that the runtime gets for a step session, and how the worker runs it. Default: as any other. */
+  protected prepareStep(model: Model, _init: StepSessionInit): PreparedStep {
+    return { model: this.prepare(model), refused: undefined };
+  }
+
   async session(model: Model, options: SessionOptions = {}): Promise<Session> {
     const signature = this.#signature(model);
-    const number = await this.#open(model, signature, this.openOptions(options));
+    const number = await this.#open(this.prepare(model), signature, this.openOptions(options));
     return new WorkerSession(this.#client, number, signature);
   }
 
   async stepSession(model: Model, init: StepSessionInit): Promise<StepSession> {
     const signature = this.#signature(model);
     checkState(signature, init);
-    const number = await this.#open(model, signature, {
+    const prepared = this.prepareStep(model, init);
+    const number = await this.#open(prepared.model, signature, {
       ...this.openOptions(init),
       keep: this.keptOutputs(init),
     });
-    return WorkerStepSession.make(this.#client, number, signature, init, this.overwritten(model, init));
+    const overwritten = this.overwritten(model, init);
+    return WorkerStepSession.make(this.#client, number, signature, init, {
+      overwritten,
+      refused: prepared.refused,
+    });
   }
 
   async close(): Promise<void> {
@@ -71,9 +86,10 @@ export abstract class WorkerEngine implements Engine {
     return signatureOf(model, (type) => this.isFeedable(type));
   }
 
+  /** @param model as the runtime gets it */
   async #open(model: Model, signature: Signature, options: OpenOptions): Promise<number> {
     const session = this.#nextSession++;
-    const held = await holdSource(this.prepare(model));
+    const held = await holdSource(model);
     try {
       await this.#client.call('open', { session, source: held.source, options }, held.transfer);
     } catch (error) {

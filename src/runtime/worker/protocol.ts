@@ -44,6 +44,15 @@ export interface OpenOptions {
   readonly webgpu?: WebgpuOptions;
 }
 
+/** An output that the runtime's binding refuses to return, which ends a run when all tensors are filled. */
+export interface RefusedOutput {
+  readonly output: string;
+  /** The file of a model that has such an output alone, and an input `x` float32 [1]. */
+  readonly probe: Uint8Array;
+  /** The fetched outputs that are not state: what a run is to fill beside it. */
+  readonly filled: readonly (readonly [name: string, spec: TensorSpec])[];
+}
+
 export interface SessionNames {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -64,6 +73,8 @@ export interface Calls {
       readonly fetch: readonly string[];
       /** Inputs whose state a step may write over while it runs. */
       readonly overwritten: readonly string[];
+      /** Default: none. */
+      readonly refused?: RefusedOutput | undefined;
     };
     answer: null;
   };

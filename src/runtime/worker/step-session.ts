@@ -3,13 +3,19 @@ import { CheckFailedError, InputError } from '../../base/errors.js';
 import { byteSize, type Tensor } from '../../onnx/index.js';
 import type { FeedOptions, StepSession, StepSessionInit } from '../engine.js';
 import type { WorkerClient } from './client.js';
-import type { TensorSpec } from './protocol.js';
+import type { RefusedOutput, TensorSpec } from './protocol.js';
 import { describeFailure } from './session.js';
 import { checkFeeds, checkOutputs, checkTensors, describeTensor, type Signature } from './signature.js';
 import { buffersOf, fromWireAll, toWireAll } from './wire.js';
 
 /** First values go to the worker in parts of about this many bytes: all at once they would be there twice. */
 const PART = 2 ** 24;
+
+interface HowToStep {
+  /** State that a step writes over while it runs. */
+  readonly overwritten: ReadonlySet<string>;
+  readonly refused: RefusedOutput | undefined;
+}
 
 /** The main thread's end of a step graph; the state lives in the worker (see `sessions.ts`). */
 export class WorkerStepSession implements StepSession {
@@ -42,7 +48,7 @@ export class WorkerStepSession implements StepSession {
     number: number,
     signature: Signature,
     init: StepSessionInit,
-    overwritten: ReadonlySet<string>,
+    { overwritten, refused }: HowToStep,
   ): Promise<WorkerStepSession> {
     // Callers pass more than the names; a message would copy all of it.
     const bindings = init.state.map(({ input, output }) => ({ input, output }));
@@ -53,8 +59,14 @@ export class WorkerStepSession implements StepSession {
       ),
     );
     const fetch = [...new Set(init.fetch)];
-    const ask = { session: number, bindings, specs: [...specs], fetch, overwritten: [...overwritten] };
-    await client.call('state', ask);
+    await client.call('state', {
+      session: number,
+      bindings,
+      specs: [...specs],
+      fetch,
+      overwritten: [...overwritten],
+      refused,
+    });
     const session = new WorkerStepSession(client, number, signature, specs, overwritten);
     await session.#fill(init.initial);
     return session;

@@ -8,8 +8,8 @@ import { pick, type StateSpecs, type StepState, type Tensors } from './state.js'
 /**
  * State in the memory of the process. It is fed (borrowed, not copied), and the run writes the new state straight into
  * other tensors, for the runtime fills those that are passed as fetches: two sets take turns. State that may be
- * overwritten is there once, fed and filled at the same time (see `in-place.ts`). The binding also makes a copy of every
- * output for its own result, which is freed: about 2 ms for 28 MB, and not to be avoided in 1.30.
+ * overwritten is there once, fed and filled at the same time (see `in-place.ts`). Where the binding makes results, they
+ * are copies, which are freed.
  */
 export class HostState implements StepState {
   readonly #bindings: readonly StateBinding[];
@@ -46,7 +46,7 @@ export class HostState implements StepState {
   accept(results: Tensors, fetched: ReadonlySet<string>): void {
     [this.#current, this.#next] = [this.#next, this.#current];
     for (const { input, output } of this.#bindings)
-      if (!fetched.has(output)) discardCopy(pick(results, output), pick(this.#current, input));
+      if (!fetched.has(output)) discardCopy(results[output], pick(this.#current, input));
   }
 
   async output(name: string): Promise<WireTensor> {
@@ -68,8 +68,9 @@ export class HostState implements StepState {
   release(): void {}
 }
 
-/** Frees a result that is a copy of the tensor that the run was told to fill. */
-function discardCopy(result: Ort.Tensor, filled: Ort.Tensor): void {
+/** Frees a result, if there is one, that is a copy of the tensor that the run was told to fill. */
+function discardCopy(result: Ort.Tensor | undefined, filled: Ort.Tensor): void {
+  if (!result) return;
   const { buffer } = bytesOf(result);
   if (buffer instanceof ArrayBuffer && buffer !== bytesOf(filled).buffer) discard(buffer);
 }

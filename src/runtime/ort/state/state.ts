@@ -14,6 +14,7 @@ export interface StepState {
   readonly fetches: Readonly<Record<string, Ort.Tensor | null>>;
   /**
    * Takes the results of a step that has succeeded as the state of the next one.
+   * @param results what the binding made; of tensors that were filled there may be none
    * @param fetched names of state outputs that the caller wants too
    */
   accept(results: Tensors, fetched: ReadonlySet<string>): void;
