@@ -5,7 +5,7 @@ import { renderTable } from '../src/report/table.js';
 import { channelBlock, createEngine } from '../src/runtime/index.js';
 import { type Arguments, parseArguments, USAGE, wanted } from './lowering/arguments.js';
 import { CONSTANTS, measureConstant } from './lowering/constants.js';
-import { choicesOf, formulation, type Layer, layersOf } from './lowering/layers.js';
+import { formsOf, formulation, type Layer, layersOf } from './lowering/layers.js';
 import {
   constantsTable,
   layersTable,
@@ -73,13 +73,13 @@ async function measureLayer(bench: Bench, layer: Layer): Promise<MeasuredLayer> 
     [images, inputs, ...axes.map((a) => a.size)],
     [images, outputs, ...axes.map((a) => a.out)],
   ];
-  const choices = choicesOf(layer);
+  const forms = formsOf(layer);
   const milliseconds = await timeInTurn(
     bench,
     dims,
-    choices.map((choice) => formulation(layer, choice)),
+    forms.map((form) => formulation(layer, form)),
   );
-  return { layer, times: choices.map((choice, i) => ({ choice, milliseconds: milliseconds[i] })) };
+  return { layer, times: forms.map((form, i) => ({ form, milliseconds: milliseconds[i] })) };
 }
 
 await program(main);

@@ -1,24 +1,10 @@
 import { PREPROCESS_KEY, parsePreprocess } from '../../src/base/preprocess.js';
 import { convGeometry } from '../../src/finetune/autodiff/geometry.js';
 import { roundUp } from '../../src/finetune/lowering/blocked/block.js';
-import {
-  type Costs,
-  POINTWISE_COST,
-  POINTWISE_FORMS,
-  type PointwiseForm,
-  pointwiseForm,
-  WINDOW_COST,
-  type WindowForm,
-  windowForm,
-  windowForms,
-} from '../../src/finetune/lowering/blocked/cost.js';
+import { COST, type Costs, FORMS, type Form, formOf } from '../../src/finetune/lowering/blocked/cost.js';
 import { axesOf, kernelLayout } from '../../src/finetune/lowering/blocked/geometry.js';
-import {
-  isPointwise,
-  pointwise,
-  window,
-} from '../../src/finetune/lowering/blocked/weight-grad/formulations.js';
-import type { WeightGradShape } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
+import { denseWeightGrad } from '../../src/finetune/lowering/blocked/weight-grad/formulations.js';
+import { isPointwise, type WeightGradShape } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import type { Node } from '../../src/onnx/index.js';
 import type { Engine } from '../../src/runtime/index.js';
@@ -103,33 +89,21 @@ function titleOf({ images, inputs, outputs, axes }: WeightGradShape): string {
 }
 
 /** What can be measured of a layer. */
-export type Choice =
-  | { readonly kind: 'window'; readonly form: WindowForm }
-  | { readonly kind: 'pointwise'; readonly form: PointwiseForm };
-
-export function choicesOf(layer: Layer): readonly Choice[] {
-  return layer.pointwise
-    ? POINTWISE_FORMS.map((form) => ({ kind: 'pointwise', form }))
-    : windowForms(layer.shape).map((form) => ({ kind: 'window', form }));
+export function formsOf(layer: Layer): readonly Form[] {
+  return layer.pointwise ? FORMS : ['maps'];
 }
 
 /** The form that training takes. */
-export function chosen(layer: Layer): WindowForm | PointwiseForm {
-  const { shape, block } = layer;
-  return layer.pointwise ? pointwiseForm(shape, block) : windowForm(shape, block);
+export function chosen({ shape, block }: Layer): Form {
+  return formOf(shape, block);
 }
 
-/** Milliseconds, as the cost model has it. */
-export function estimate({ shape }: Layer, choice: Choice, costs: Costs): number {
-  return choice.kind === 'window'
-    ? WINDOW_COST[choice.form](shape, costs) / 1e6
-    : POINTWISE_COST[choice.form](shape, costs) / 1e6;
+/** Milliseconds. */
+export function estimate({ shape, block }: Layer, form: Form, costs: Costs): number {
+  return COST[form](shape, costs, block) / 1e6;
 }
 
 /** The gradient computed in one way, from X and dY. */
-export function formulation({ shape }: Layer, choice: Choice): Emit {
-  return (n, t, [x, dy]) => {
-    const task = { ...shape, n, t, x, dy };
-    return choice.kind === 'window' ? window(task, choice.form) : pointwise(task, choice.form);
-  };
+export function formulation({ shape }: Layer, form: Form): Emit {
+  return (n, t, [x, dy]) => denseWeightGrad({ ...shape, kind: 'dense', n, t, x, dy }, form);
 }

@@ -1,7 +1,7 @@
-import { COSTS, type Costs } from '../../src/finetune/lowering/blocked/cost.js';
+import { COSTS, type Costs, type Form } from '../../src/finetune/lowering/blocked/cost.js';
 import type { Table } from '../../src/report/table.js';
 import { probes } from './constants.js';
-import { type Choice, chosen, estimate, type Layer } from './layers.js';
+import { chosen, estimate, type Layer } from './layers.js';
 
 export interface MeasuredConstant {
   readonly name: keyof Costs;
@@ -10,7 +10,7 @@ export interface MeasuredConstant {
 
 export interface MeasuredLayer {
   readonly layer: Layer;
-  readonly times: readonly { readonly choice: Choice; readonly milliseconds: number }[];
+  readonly times: readonly { readonly form: Form; readonly milliseconds: number }[];
 }
 
 export function constantsTable(measured: readonly MeasuredConstant[], block: number): Table {
@@ -43,14 +43,14 @@ export function layersTable(measured: readonly MeasuredLayer[]): Table {
     ],
     rows: measured.flatMap(({ layer, times }) => {
       const fastest = Math.min(...times.map((t) => t.milliseconds));
-      return times.map(({ choice, milliseconds }, i) => [
+      return times.map(({ form, milliseconds }, i) => [
         i === 0 ? layer.title : '',
         i === 0 ? layer.networks.join(' ') : '',
-        choice.form,
+        form,
         milliseconds.toFixed(2),
-        estimate(layer, choice, COSTS).toFixed(2),
+        estimate(layer, form, COSTS).toFixed(2),
         (milliseconds / fastest).toFixed(2),
-        choice.form === chosen(layer) ? 'yes' : '',
+        form === chosen(layer) ? 'yes' : '',
       ]);
     }),
   };
@@ -61,7 +61,7 @@ export function summary(measured: readonly MeasuredLayer[]): string {
   let [right, taken, best] = [0, 0, 0];
   for (const { layer, times } of measured) {
     const fastest = Math.min(...times.map((t) => t.milliseconds));
-    const own = times.find((t) => t.choice.form === chosen(layer))?.milliseconds ?? Number.NaN;
+    const own = times.find((t) => t.form === chosen(layer))?.milliseconds ?? Number.NaN;
     if (own === fastest) right++;
     taken += own;
     best += fastest;

@@ -1,17 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseArguments, USAGE, wanted } from '../../bench/lowering/arguments.js';
 import { CONSTANTS, probes } from '../../bench/lowering/constants.js';
-import { formulation, type Layer, layersOf } from '../../bench/lowering/layers.js';
+import { chosen, formsOf, formulation, type Layer, layersOf } from '../../bench/lowering/layers.js';
 import { constantsTable, layersTable, type MeasuredLayer, summary } from '../../bench/lowering/report.js';
 import { timeInTurn, workModel } from '../../bench/lowering/timing.js';
 import { UsageError } from '../../src/base/errors.js';
-import {
-  COSTS,
-  POINTWISE_FORMS,
-  pointwiseForm,
-  WINDOW_FORMS,
-  windowForm,
-} from '../../src/finetune/lowering/blocked/cost.js';
+import { COSTS, FORMS } from '../../src/finetune/lowering/blocked/cost.js';
 import { sizeOf, Tensor } from '../../src/onnx/index.js';
 import { channelBlock, createEngine, type Engine } from '../../src/runtime/index.js';
 
@@ -24,14 +18,14 @@ describe('the arguments', () => {
 
   test('are refused in words', () => {
     expect(() => parseArguments(['--repeat', '0'])).toThrow(UsageError);
-    expect(() => parseArguments(['--onyl', 'gemm'])).toThrow(/onyl/);
+    expect(() => parseArguments(['--onyl', 'conv'])).toThrow(/onyl/);
   });
 
   test('choose by parts of names', () => {
     const only = (...given: string[]) => parseArguments(['--only', ...given]);
-    expect(wanted(only('gemm, resnet20'), ['constants', 'gemmFewRows'])).toBe(true);
-    expect(wanted(only('gemm, resnet20'), ['constants', 'pass'])).toBe(false);
-    expect(wanted(only('gemm, resnet20'), ['layers', '3×3 16→16', 'resnet20'])).toBe(true);
+    expect(wanted(only('Product, resnet20'), ['constants', 'pixelProduct'])).toBe(true);
+    expect(wanted(only('Product, resnet20'), ['constants', 'pass'])).toBe(false);
+    expect(wanted(only('Product, resnet20'), ['layers', '3×3 16→16', 'resnet20'])).toBe(true);
     expect(wanted(only('constants'), ['constants', 'pass'])).toBe(true);
     expect(wanted(parseArguments([]), ['constants', 'pass'])).toBe(true);
   });
@@ -76,10 +70,11 @@ describe('in the runtime', () => {
       [2, 16, 8, 8],
       [2, 32, 8, 8],
     ];
-    const windows = WINDOW_FORMS.map((form) => formulation(windowLayer, { kind: 'window', form }));
-    const pointwise = POINTWISE_FORMS.map((form) => formulation(pointwiseLayer, { kind: 'pointwise', form }));
-    const times = await timeInTurn(bench, dims, [...windows, ...pointwise]);
-    expect(times).toHaveLength(8);
+    const all = [windowLayer, pointwiseLayer].flatMap((layer) =>
+      formsOf(layer).map((form) => formulation(layer, form)),
+    );
+    const times = await timeInTurn(bench, dims, all);
+    expect(times).toHaveLength(1 + FORMS.length);
     for (const ms of times) expect(ms).toBeGreaterThanOrEqual(0);
   });
 
@@ -107,28 +102,19 @@ test('the tables say what is in use, what was found and what is taken', () => {
     ['pass', 'ns/element', COSTS.pass.toFixed(3), (2 * COSTS.pass).toFixed(3), '2.00'],
   ]);
   const measured: MeasuredLayer[] = [
-    {
-      layer: windowLayer,
-      times: WINDOW_FORMS.map((form) => ({
-        choice: { kind: 'window', form },
-        milliseconds: form === windowForm(windowLayer.shape, 16) ? 3 : 2,
-      })),
-    },
+    { layer: windowLayer, times: [{ form: 'maps', milliseconds: 3 }] },
     {
       layer: pointwiseLayer,
-      times: POINTWISE_FORMS.map((form) => ({
-        choice: { kind: 'pointwise', form },
-        milliseconds: form === pointwiseForm(pointwiseLayer.shape, 16) ? 1 : 4,
-      })),
+      times: FORMS.map((form) => ({ form, milliseconds: form === 'maps' ? 2 : 4 })),
     },
   ];
   const { rows } = layersTable(measured);
-  expect(rows).toHaveLength(8);
+  expect(rows).toHaveLength(1 + FORMS.length);
   expect(rows[0].slice(0, 2)).toEqual(['3×3', 'a b']);
   expect(rows.filter((r) => r[6] === 'yes').map((r) => [r[2], r[3], r[5]])).toEqual([
-    [windowForm(windowLayer.shape, 16), '3.00', '1.50'],
-    [pointwiseForm(pointwiseLayer.shape, 16), '1.00', '1.00'],
+    ['maps', '3.00', '1.00'],
+    [chosen(pointwiseLayer), '4.00', '2.00'],
   ]);
   expect(summary(measured)).toContain('1 of 2 layers');
-  expect(summary(measured)).toContain('take 4.0 ms, the fastest 3.0 ms');
+  expect(summary(measured)).toContain('take 7.0 ms, the fastest 5.0 ms');
 });

@@ -1,30 +1,23 @@
 import { expect, test, vi } from 'vitest';
-import {
-  POINTWISE_FORMS,
-  pointwiseForm,
-  WINDOW_FORMS,
-  windowForm,
-} from '../../src/finetune/lowering/blocked/cost.js';
-import { byJoinedTaps, byShifts, byTaps } from '../../src/finetune/lowering/blocked/weight-grad/dense.js';
+import { FORMS, formOf } from '../../src/finetune/lowering/blocked/cost.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
+import { groupingOf } from '../../src/finetune/lowering/blocked/weight-grad/grouping.js';
+import { byMaps } from '../../src/finetune/lowering/blocked/weight-grad/maps.js';
 import {
   byInputRows,
   byJoinedInputRows,
   byJoinedOutputRows,
   byOutputRows,
 } from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
-import { byRows } from '../../src/finetune/lowering/blocked/weight-grad/rows.js';
-import { stem } from '../../src/finetune/lowering/blocked/weight-grad/stem.js';
 import type { WeightGradTask } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
 import { blockedCheck } from '../support/blocked-engine.js';
 import { type ConvCase, convCase } from '../support/conv-case.js';
 
 vi.mock('../../src/finetune/lowering/blocked/cost.js', { spy: true });
-vi.mock('../../src/finetune/lowering/blocked/weight-grad/dense.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/depthwise.js', { spy: true });
+vi.mock('../../src/finetune/lowering/blocked/weight-grad/grouping.js', { spy: true });
+vi.mock('../../src/finetune/lowering/blocked/weight-grad/maps.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/pointwise.js', { spy: true });
-vi.mock('../../src/finetune/lowering/blocked/weight-grad/rows.js', { spy: true });
-vi.mock('../../src/finetune/lowering/blocked/weight-grad/stem.js', { spy: true });
 
 const check = blockedCheck();
 
@@ -213,46 +206,88 @@ const WINDOWS: readonly ConvCase[] = [
   { x: [2, 16, 8, 9], o: 40, k: [3, 3], s: [2, 2], p: [0, 0, 1, 1] },
   { x: [1, 40, 8, 9], o: 16, k: [2, 3], s: [3, 1], d: [1, 2] },
   { x: [2, 16, 57, 20], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) },
-  // Pixels that fill blocks of 8 and of 16, those of two images only, and none; rows that do, or are filled up.
-  { x: [1, 40, 8, 8], o: 24, k: [3, 3], p: around([3, 3]) },
-  { x: [2, 40, 6, 4], o: 24, k: [3, 3], p: around([3, 3]) },
-  { x: [1, 40, 13, 16], o: 40, k: [3, 3], p: around([3, 3]) },
-  { x: [2, 40, 13, 4], o: 16, k: [3, 3], p: around([3, 3]) },
-  { x: [3, 40, 5, 5], o: 24, k: [3, 3], p: around([3, 3]) },
-  { x: [2, 24, 5, 16], o: 40, k: [3, 3], p: around([3, 3]) },
+  // Taps that read nothing but padding, and rows and columns that no window reads.
+  { x: [1, 40, 3, 4], o: 24, k: [3, 3], d: [4, 5], p: [4, 5, 4, 5] },
+  { x: [2, 16, 3, 3], o: 16, k: [3, 3], p: [3, 3, 3, 3] },
+  { x: [1, 24, 9, 10], o: 16, k: [2, 2], s: [3, 4] },
   { x: [1, 40, 7, 32], o: 16, k: [5, 3], d: [1, 2], p: [2, 1, 0, 3] },
   { x: [2, 16, 6, 32], o: 24, k: [2, 5], d: [2, 1] },
-  { x: [2, 40, 5, 12], o: 24, k: [3, 3], p: around([3, 3]) },
-  { x: [2, 16, 6, 16], o: 72, k: [3, 3], p: around([3, 3]) },
-  { x: [2, 24, 5, 12], o: 64, k: [3, 5], d: [1, 2], p: [1, 3, 2, 1] },
+  { x: [2, 24, 5, 12], o: 64, k: [3, 5], d: [1, 2], p: [1, 3, 2, 1], s: [1, 2] },
   { x: [1, 16, 4, 20], o: 66, k: [2, 4], p: [0, 5, 1, 0] },
-  { x: [1, 24, 7, 20], o: 40, k: [3, 5], d: [2, 1], p: [1, 0, 3, 2] },
   { x: [2, 24, 8, 8], o: 40, k: [3, 3], s: [2, 2], p: around([3, 3]) },
 ];
 
-test.each(WINDOW_FORMS)('dW by %s is right wherever it can be taken', async (form) => {
-  const by = vi
-    .mocked({ shifts: byShifts, rows: byRows, taps: byTaps, 'joined taps': byJoinedTaps }[form])
-    .mockClear();
-  vi.mocked(windowForm).mockReturnValue(form);
-  const allowed = ({ s, x }: ConvCase): boolean => {
-    if (form === 'rows') return s === undefined && x[3] % 4 === 0;
-    return form !== 'shifts' || s === undefined;
-  };
-  const cases = WINDOWS.filter(allowed);
-  await inner(cases).finally(() => vi.mocked(windowForm).mockReset());
-  expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);
+test('dW by maps is right', async () => {
+  const by = vi.mocked(byMaps).mockClear();
+  await inner(WINDOWS);
+  expect(by.mock.calls.length).toBeGreaterThanOrEqual(WINDOWS.length);
 });
 
-test.each(POINTWISE_FORMS)('dW of 1×1 kernels by %s is right', async (form) => {
+test('dW by maps is right however images are put into groups, and rows into bands', async () => {
+  const cases: readonly ConvCase[] = [
+    { x: [8, 24, 6, 7], o: 40, k: [3, 3], p: around([3, 3]) },
+    { x: [8, 16, 12, 9], o: 24, k: [3, 2], s: [2, 3], p: [1, 0, 1, 1] },
+    { x: [8, 40, 8, 5], o: 16, k: [3, 3], d: [2, 1], p: [2, 1, 2, 1] },
+  ];
+  const first: readonly ConvCase[] = [
+    { x: [8, 3, 12, 13], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) },
+    { x: [8, 5, 6, 7], o: 16, k: [3, 3], p: [1, 2, 1, 0] },
+  ];
+  const groupings = [
+    { images: 1, bands: 1 },
+    { images: 2, bands: 1 },
+    { images: 4, bands: 1 },
+    { images: 1, bands: 2 },
+    { images: 2, bands: 2 },
+  ];
+  const of = vi.mocked(groupingOf);
+  for (const grouping of groupings) {
+    of.mockClear().mockReturnValue(grouping);
+    await inner(cases)
+      .then(() => check(first.map((c) => convCase(c, true))))
+      .finally(() => of.mockReset());
+  }
+});
+
+test('more images than the runtime takes channels, and no multiple of a block', () =>
+  inner(
+    [9, 17, 20, 31].flatMap((images) => [
+      { x: [images, 16, 3, 3], o: 16, k: [3, 3], p: around([3, 3]) },
+      { x: [images, 16, 8, 9], o: 16, k: [2, 1] },
+    ]),
+  ));
+
+test('images are put together where kernels are larger than maps, and large maps are cut into bands', () => {
+  const of = (images: number, [inputs, outputs]: number[], out: number, kernel = 3): unknown => {
+    const axis = { size: out, out, kernel, stride: 1, dilation: 1, begin: kernel >> 1, end: kernel >> 1 };
+    const { images: together, bands } = groupingOf({ images, inputs, outputs, axes: [axis, axis] }, 16);
+    return [together, bands];
+  };
+  expect(of(16, [64, 64], 56)).toEqual([1, 1]);
+  expect(of(16, [128, 128], 28)).toEqual([1, 1]);
+  expect(of(16, [256, 256], 14)).toEqual([8, 1]);
+  expect(of(16, [512, 512], 7)).toEqual([8, 1]);
+  expect(of(128, [64, 64], 8)).toEqual([8, 1]);
+  expect(of(12, [64, 64], 8)).toEqual([12, 1]);
+  // ResNet's stem: 3.1 MiB of 64 maps.
+  expect(of(16, [3, 64], 112, 7)).toEqual([1, 4]);
+  expect(of(8, [3, 64], 112, 7)).toEqual([1, 4]);
+  // 24·4 are whole blocks, 7·4 are none.
+  expect(of(24, [3, 64], 112, 7)).toEqual([1, 4]);
+  expect(of(7, [3, 64], 112, 7)).toEqual([1, 1]);
+  expect(of(16, [3, 64], 113, 7)).toEqual([1, 1]);
+});
+
+test.each(FORMS)('dW of 1×1 kernels by %s is right', async (form) => {
   const forms = {
+    maps: byMaps,
     'input rows': byInputRows,
     'output rows': byOutputRows,
     'joined input rows': byJoinedInputRows,
     'joined output rows': byJoinedOutputRows,
   };
   const by = vi.mocked(forms[form]).mockClear();
-  vi.mocked(pointwiseForm).mockReturnValue(form);
+  vi.mocked(formOf).mockReturnValue(form);
   const cases = [
     { x: [3, 24, 6, 5], o: 40, k: [1, 1] },
     { x: [3, 24, 9, 10], o: 40, k: [1, 1], s: [2, 2] },
@@ -265,18 +300,18 @@ test.each(POINTWISE_FORMS)('dW of 1×1 kernels by %s is right', async (form) => 
     { x: [2, 40, 4, 6], o: 24, k: [1, 1] },
     { x: [3, 24, 8, 16], o: 24, k: [1, 1], s: [2, 2] },
   ];
-  await inner(cases).finally(() => vi.mocked(pointwiseForm).mockReset());
+  await inner(cases).finally(() => vi.mocked(formOf).mockReset());
   expect(by.mock.calls.length).toBeGreaterThanOrEqual(cases.length);
 });
 
 test('the other formulations of dW are reached, and right', async () => {
   const reach: readonly (readonly [string, ConvCase, boolean?])[] = [
-    ['stem', { x: [2, 3, 15, 18], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) }, true],
-    ['stem', { x: [2, 5, 15, 18], o: 24, k: [5, 5], p: around([5, 5]) }, true],
+    ['maps of a stem', { x: [2, 3, 15, 18], o: 24, k: [3, 3], s: [2, 2], p: around([3, 3]) }, true],
+    ['maps of a stem', { x: [2, 5, 15, 18], o: 24, k: [5, 5], p: around([5, 5]) }, true],
     ['depthwise', { x: [2, 24, 9, 8], o: 24, g: 24, k: [3, 3], p: around([3, 3]) }],
     ['depthwise cut', { x: [2, 24, 10, 10], o: 24, g: 24, k: [3, 3], s: [3, 3] }],
   ];
-  const spied = { depthwise, stem };
+  const spied = { depthwise, maps: byMaps };
   for (const spy of Object.values(spied)) vi.mocked(spy).mockClear();
   await check(reach.map(([, c, first]) => convCase(c, first)));
   const reached = new Set<string>();
@@ -285,7 +320,8 @@ test('the other formulations of dW are reached, and right', async () => {
   expect([...new Set(reach.map(([name]) => name))].filter((name) => !reached.has(name))).toEqual([]);
 });
 
-function branchOf(name: string, { axes }: WeightGradTask): string {
+function branchOf(name: string, { axes, kind }: WeightGradTask): string {
+  if (kind === 'stem') return `${name} of a stem`;
   const cut = axes.some((a) => a.end < (a.size + a.begin + a.end - a.kernel) % a.stride);
   return name === 'depthwise' && cut ? 'depthwise cut' : name;
 }

@@ -116,17 +116,22 @@ function conv(c: Context): Value {
         perGroup < block
         ? (['stem', x] as const)
         : (['dense', fromBlocks(c, x)] as const)
-      : perGroup > 1
-        ? // The kernels of the groups lie one behind the other.
-          (['dense', fromBlocks(c, x)] as const)
-        : (['depthwise', fromBlocks(c, x)] as const);
+      : outputs === group
+        ? (['depthwise', fromBlocks(c, x)] as const)
+        : // The kernels of the groups lie one behind the other, each as it would be alone.
+          perGroup < block
+          ? (['stem', x] as const)
+          : (['dense', fromBlocks(c, x)] as const);
   if (kind === 'depthwise')
     require(node, perGroup === 1 && group === outputs, 'one channel to a group', [outputs, perGroup]);
-  if (group > 1 && perGroup > 1)
-    require(node, perGroup % block === 0 && (outputs / group) % block === 0, 'groups of whole blocks', [
+  else
+    require(node, (outputs / group) % block === 0 &&
+      (perGroup < block || perGroup % block === 0), 'whole blocks in each group', [
       outputs / group,
       perGroup,
     ]);
+  require(node, channels < block ||
+    channels % block === 0, `fewer than ${block} channels, or a multiple`, channels);
   require(node, perGroup * group === channels, `a kernel for ${channels} channels`, [outputs, perGroup]);
   require(node, outputs % block === 0, `a multiple of ${block} output channels`, outputs);
   const layout = { kind, block, dims: dimsOf(w) };

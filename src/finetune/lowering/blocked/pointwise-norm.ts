@@ -15,7 +15,7 @@ import type { Blocked, Nchwc } from './nchwc.js';
 import type { BlockedContext } from './rule.js';
 import type { Extra, Pending } from './tracker.js';
 import { fromVector, toVector } from './vector.js';
-import { pointwise } from './weight-grad/formulations.js';
+import { denseWeightGrad } from './weight-grad/formulations.js';
 
 /** A 1×1, stride-1, dense convolution that is not emitted yet. */
 export interface Pointwise {
@@ -131,7 +131,17 @@ export function pointwiseNormGrad(c: BlockedContext, site: PointwiseSite): Point
 function pixelProduct({ n, t }: BlockedContext, v: Blocked, w: Blocked): Value {
   const [images, inputs, ...size] = v.dims;
   const axes = size.map(pointAxis);
-  return pointwise({ n, t, x: v.value, dy: w.value, images, inputs, outputs: w.dims[1], axes });
+  return denseWeightGrad({
+    n,
+    t,
+    kind: 'dense',
+    x: v.value,
+    dy: w.value,
+    images,
+    inputs,
+    outputs: w.dims[1],
+    axes,
+  });
 }
 
 /** Packed [O, C, 1, 1] → [C, O]. */

@@ -9,8 +9,8 @@ import { gradientOf } from './input-grad.js';
 import { type KernelLayout, scaleOutputs } from './kernel.js';
 import type { BlockedContext } from './rule.js';
 import { depthwise } from './weight-grad/depthwise.js';
-import { isPointwise, pointwise, window } from './weight-grad/formulations.js';
-import { stem } from './weight-grad/stem.js';
+import { denseWeightGrad } from './weight-grad/formulations.js';
+import { byMaps } from './weight-grad/maps.js';
 import type { WeightGradTask } from './weight-grad/task.js';
 
 export function convWeightGrad(c: BlockedContext): boolean {
@@ -27,11 +27,14 @@ export function convWeightGrad(c: BlockedContext): boolean {
   const layout = kernelLayout(xShape, wShape, g.group, n.block, t.isPlain(x));
   if (!layout) return false;
   const axes = axesOf(g, xShape.slice(2), dyShape.slice(2));
+  // A dilated one may have taps that read nothing but padding.
+  if (layout.kind === 'stem' && axes.some((a) => a.dilation !== 1)) return false;
   const { gradient, factor } = gradientOf(c, dy);
   const source = layout.kind === 'stem' ? x : t.clean(x).value;
   const task: WeightGradTask = {
     n,
     t,
+    kind: layout.kind === 'stem' ? 'stem' : 'dense',
     x: source,
     dy: gradient.value,
     images: xShape[0],
@@ -49,6 +52,5 @@ export function convWeightGrad(c: BlockedContext): boolean {
 
 function formulate(task: WeightGradTask, { kind }: KernelLayout): Value {
   if (kind === 'depthwise') return depthwise(task);
-  if (kind === 'stem') return stem(task);
-  return isPointwise(task) ? pointwise(task) : window(task);
+  return kind === 'stem' ? byMaps(task) : denseWeightGrad(task);
 }

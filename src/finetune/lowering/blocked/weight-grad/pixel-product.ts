@@ -1,5 +1,4 @@
 import type { Value } from '../../../../onnx/index.js';
-import { roundUp } from '../block.js';
 import { channelRows, type WeightGradTask } from './task.js';
 
 /** A blocked tensor, [N, C, H, W]. */
@@ -72,36 +71,20 @@ export function joinedPanels({ n }: WeightGradTask, { value, dims }: BlockedMap)
 }
 
 /** [N·P/B, C, B]: blocks of B pixels in the place of blocks of channels; made once for all readers. */
-function pixelBlocks(task: WeightGradTask, v: BlockedMap): Value {
-  const { n, t } = task;
+function pixelBlocks({ n, t }: WeightGradTask, v: BlockedMap): Value {
+  const { b, block } = n;
   const [images, channels, h, w] = v.dims;
   const pixels = h * w;
-  if (pixels % n.block === 0) return lineBlocks(task, v, pixels);
   return t.derived(v.value, 'pixel blocks', () => {
-    const rows = n.op('ReorderOutput', [v.value], [images, h, w, channels], { channels, channels_last: 1 });
-    const size = [1, images * pixels, channels, 1];
-    return n.op('ReorderInput', [n.reshape(rows, size)], size);
-  });
-}
-
-/** The same by rows, each filled up with zeros to whole blocks: [N·H·⌈W/B⌉, C, B]. The runtime wants W in fours. */
-export function rowBlocks(task: WeightGradTask, v: BlockedMap): Value {
-  const width = v.dims[3];
-  return width % task.n.block === 0 ? pixelBlocks(task, v) : lineBlocks(task, v, width);
-}
-
-/** The pixels of every map in lines of so many, each filled up with zeros to whole blocks. */
-function lineBlocks({ n, t }: WeightGradTask, { value, dims }: BlockedMap, length: number): Value {
-  const [images, channels, h, w] = dims;
-  const { b, block } = n;
-  const full = roundUp(length, block);
-  return t.derived(value, `blocks of lines of ${length}`, () => {
-    const lines = (h * w) / length;
-    const maps = (images * channels) / block;
-    const source = n.reshape(value, [maps * lines, length, block, 1]);
-    const turned = n.op('ReorderInput', [source], [maps * lines, full, block, 1]);
+    if (pixels % block !== 0) {
+      const rows = n.op('ReorderOutput', [v.value], [images, h, w, channels], { channels, channels_last: 1 });
+      const size = [1, images * pixels, channels, 1];
+      return n.op('ReorderInput', [n.reshape(rows, size)], size);
+    }
+    const size = [(images * channels) / block, pixels, block, 1];
+    const turned = n.op('ReorderInput', [n.reshape(v.value, size)], size);
     if (channels === block) return turned;
-    const blocks = [images, channels / block, (lines * full) / block, block * block];
+    const blocks = [images, channels / block, pixels / block, block * block];
     return b.op('Transpose', [n.reshape(turned, blocks)], { perm: [0, 2, 1, 3] });
   });
 }

@@ -27,9 +27,15 @@ export function tapsOf({ axes }: Windows): number {
   return axes[0].kernel * axes[1].kernel;
 }
 
+/** Whether the kernel is 1×1 and reads no padding. */
+export function isPointwise({ axes }: Windows): boolean {
+  return axes.every((a) => a.kernel === 1 && a.begin === 0 && a.end === 0);
+}
+
 export interface WeightGradTask extends WeightGradShape {
   readonly n: Nchwc;
   readonly t: Tracker;
+  readonly kind: 'dense' | 'stem';
   /** [N, inputs, H, W] in blocks; for a stem in NCHW. */
   readonly x: Value;
   /** [N, outputs, oH, oW] in blocks. */

@@ -1,0 +1,47 @@
+/** How the images of dW by maps (maps.ts) are put into groups. */
+import { pixelsOf, tapsOf, type WeightGradShape } from './task.js';
+
+/** The runtime computes so many blocks of output channels at once. */
+const BLOCKS_AT_ONCE = 4;
+
+/** Bytes of kernels that a core keeps at hand while they slide. */
+const CACHE = 2 ** 20;
+
+/** How the images of a task are put into groups. */
+export interface Grouping {
+  /** Images that a group sums itself. */
+  readonly images: number;
+  /** Bands of rows that a map of dY is cut into. */
+  readonly bands: number;
+}
+
+/** @param block B: a group takes fewer input channels than that */
+export function groupingOf(shape: WeightGradShape, block: number): Grouping {
+  const { images, inputs, outputs, axes } = shape;
+  const pixels = pixelsOf(shape);
+  const most = block - 1;
+  if (tapsOf(shape) * inputs > LARGER * pixels) return { images: largestDivisor(images, most), bands: 1 };
+  const bytes = Math.min(outputs, BLOCKS_AT_ONCE * block) * pixels * 4;
+  const fits = (bands: number): boolean => axes[0].out % bands === 0 && isWhole(images * bands, block);
+  const wanted = Math.ceil(bytes / CACHE);
+  for (let bands = wanted; bands > 1 && bands <= most; bands++) if (fits(bands)) return { images: 1, bands };
+  return { images: 1, bands: 1 };
+}
+
+/** From this ratio of a kernel to a map on, summing images costs more than putting them together. */
+const LARGER = 2;
+
+/** The runtime's limit for the channels of a convolution's input, groups and all. */
+export function isWhole(channels: number, block: number): boolean {
+  return channels < block || channels % block === 0;
+}
+
+function largestDivisor(n: number, most: number): number {
+  for (let d = Math.min(n, most); d > 1; d--) if (n % d === 0) return d;
+  return 1;
+}
+
+/** Whether the kernels have one block of output channels: the runtime has fewer sums at once. */
+export function isOneBlock({ outputs }: Pick<WeightGradShape, 'outputs'>, block: number): boolean {
+  return outputs <= block;
+}
