@@ -7,7 +7,7 @@
  *
  * In the formulas: N images, C channels of X and O of dY (padded), H×W pixels of X, P of dY, T taps of the kernel.
  */
-import { groupingOf, isOneBlock } from './weight-grad/grouping.js';
+import { areChained, groupingOf, isOneBlock } from './weight-grad/grouping.js';
 import { isPointwise, pixelsOf, tapsOf, type WeightGradShape } from './weight-grad/task.js';
 
 export interface Costs {
@@ -31,21 +31,17 @@ export interface Costs {
   readonly mapProduct: number;
 }
 
-/**
- * 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0. Only the passes were measured alone. `reorder` is set so
- * that the estimates meet measured times of whole formulations there, and `convOneBlock` lies in the range that was
- * measured. The last three are `conv` times their ratio on another machine.
- */
+/** As `bench:lowering` found them: 2 cores x86-64 with AVX-512, 2 threads, onnxruntime-node 1.30.0, 2026-11-22. */
 export const COSTS: Costs = {
-  pass: 0.11,
-  reduction: 0.06,
-  copy: 0.25,
-  reorder: 0.25,
-  convOneBlock: 180,
-  conv: 430,
-  pixelProduct: 400,
-  mapProductOneBlock: 260,
-  mapProduct: 380,
+  pass: 0.279,
+  reduction: 0.086,
+  copy: 0.262,
+  reorder: 0.175,
+  convOneBlock: 251,
+  conv: 329,
+  pixelProduct: 315,
+  mapProductOneBlock: 191,
+  mapProduct: 292,
 };
 
 /** Of 1×1 kernels without padding. */
@@ -93,11 +89,12 @@ function joins(shape: WeightGradShape, block: number): boolean {
 
 /**
  * dY as kernels over X, whose rows of blocks take turns; G groups of images, which are put together where they are not N:
- *   N·C·H·W·(pass + copy) + [G < N] N·O·P·copy + [products C × P × T·O] + G·T·C·O·(pass + reduction) + T·C·O·copy
+ *   N·C·H·W·(pass + copy) + [G < N] N·O·P·copy + [products C × P × T·O] + G·T·C·O·pass [+ reduction] + T·C·O·copy
  */
 function mapsCost(s: WeightGradShape, k: Costs, block: number): number {
   const { images, inputs, outputs, axes } = s;
-  const groups = images / groupingOf(s, block).images;
+  const together = groupingOf(s, block).images;
+  const groups = images / together;
   const pixels = pixelsOf(s);
   const kernel = tapsOf(s) * inputs * outputs;
   const rate = isOneBlock(s, block) ? k.mapProductOneBlock : k.mapProduct;
@@ -105,7 +102,7 @@ function mapsCost(s: WeightGradShape, k: Costs, block: number): number {
     images * inputs * axes[0].size * axes[1].size * (k.pass + k.copy) +
     (groups < images ? images * outputs * pixels * k.copy : 0) +
     (2 * images * pixels * kernel) / rate +
-    summed(groups * kernel, k) +
+    (areChained(together, groups) ? groups * kernel * k.pass : summed(groups * kernel, k)) +
     kernel * k.copy
   );
 }
@@ -141,7 +138,7 @@ function turned(s: WeightGradShape, k: Costs): number {
 /**
  * Whether a 1×1 convolution and its BatchNormalization cost less from the covariance of X (pointwise-norm.ts), by what is
  * spent and saved per pixel:
- *   C²·(2/pixelProduct + 2/conv)  <  O·(2·reduction + 3.5·pass)
+ *   C²·(2/pixelProduct + 2/conv)  <  {@link SURE}·O·(2·reduction + 3.5·pass)
  * Left: X·Xᵀ and Q·X. Right: forth two sums and the affine map, back the dot of two maps (which reads like a pass) and the
  * sum in place (two reads and a write) of a map of O channels. Matrices of C·O are left out, so it holds for many pixels.
  * @param inputs C, padded, @param outputs O, padded
@@ -149,8 +146,14 @@ function turned(s: WeightGradShape, k: Costs): number {
 export function covariancePaysOff(inputs: number, outputs: number, block: number, k = COSTS): boolean {
   const convolution = inputs <= block ? k.convOneBlock : k.conv;
   const spent = inputs * inputs * (2 / k.pixelProduct + 2 / convolution);
-  return spent < outputs * (2 * k.reduction + 3.5 * k.pass);
+  return spent < SURE * outputs * (2 * k.reduction + 3.5 * k.pass);
 }
+
+/**
+ * Passes cost less in a step, where maps are still in the cache: ResNet-50's, batch 16, took 1.84 s with 256 → 1024 channels
+ * normalized so, and 1.82 s without (medians of two processes each, in turn), where spent ÷ saved is 0.7.
+ */
+const SURE = 0.5;
 
 /** `images` products [rows × inner]·[inner × columns], and the sum of their results. */
 function perImage(images: number, rows: number, inner: number, columns: number, k: Costs): number {

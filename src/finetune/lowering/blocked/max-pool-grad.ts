@@ -88,20 +88,23 @@ function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
     });
   };
   let free = dy;
-  const phases = new Map<string, Value>();
+  const shares: Share[] = [];
   const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
   for (const [at, { r, q, i, j }] of taps.entries()) {
-    let share = free;
+    let value = free;
     if (at < taps.length - 1) {
       const equal = equalAt(r, q);
-      share = b.op('Mul', [free, positive ? equal : inside(n, equal, y.dims, r, q)]);
-      free = b.op('Sub', [free, share]);
+      value = b.op('Mul', [free, positive ? equal : inside(n, equal, y.dims, r, q)]);
+      free = b.op('Sub', [free, value]);
     }
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
-    const key = `${py.phase} ${px.phase}`;
-    const moved = movedPixels(n, share, y.dims, counts, [py.shift, px.shift], phases.get(key));
-    phases.set(key, moved);
+    shares.push({ value, phase: `${py.phase} ${px.phase}`, shifts: [py.shift, px.shift] });
   }
+  // What stays in its place comes first: what moves is added to it on its way.
+  shares.sort((p, q) => Number(moves(p)) - Number(moves(q)));
+  const phases = new Map<string, Value>();
+  for (const { value, phase, shifts } of shares)
+    phases.set(phase, movedPixels(n, value, y.dims, counts, shifts, phases.get(phase)));
   const frame = [images, groups, ...counts];
   const parts = Array.from({ length: axes[0].stride * axes[1].stride }, (_, p) => {
     const key = `${Math.floor(p / axes[1].stride)} ${p % axes[1].stride}`;
@@ -109,6 +112,17 @@ function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
   });
   const size = [x.dims[2], x.dims[3]] as const;
   return interleavePhases(n, parts, frame, [axes[0].stride, axes[1].stride], size);
+}
+
+/** What a tap takes of the gradient, and where in which phase of the input it goes. */
+interface Share {
+  readonly value: Value;
+  readonly phase: string;
+  readonly shifts: readonly number[];
+}
+
+function moves({ shifts }: Share): boolean {
+  return shifts.some((s) => s !== 0);
 }
 
 /**

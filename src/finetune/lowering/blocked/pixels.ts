@@ -76,6 +76,11 @@ export function interleavePhases(
   size: readonly [number, number],
 ): Value {
   const [images, channels, h, w] = frame;
+  if (rows > 1 && columns === 1 && size[0] === rows * h && size[1] === w) {
+    // Whole rows take turns: half of the time that a Gather takes. Pixels would be slower so.
+    const lines = parts.map((p) => n.reshape(p, [images, channels / n.block, h, w * n.block]));
+    return n.reshape(n.b.op('Concat', lines, { axis: 3 }), [images, channels, ...size]);
+  }
   const sides =
     parts.length === 1
       ? parts[0]

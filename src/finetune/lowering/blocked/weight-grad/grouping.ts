@@ -45,3 +45,11 @@ function largestDivisor(n: number, most: number): number {
 export function isOneBlock({ outputs }: Pick<WeightGradShape, 'outputs'>, block: number): boolean {
   return outputs <= block;
 }
+
+/** So many groups are added up one after the other, each product in the place of the last one. */
+const FEW_GROUPS = 4;
+
+/** Whether dW is large and its groups are few: a sum over groups would read and write all of them again. */
+export function areChained(images: number, groups: number): boolean {
+  return images > 1 && groups <= FEW_GROUPS;
+}

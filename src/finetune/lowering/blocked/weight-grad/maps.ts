@@ -16,7 +16,7 @@
 import { Tensor, type Value } from '../../../../onnx/index.js';
 import type { Axis } from '../geometry.js';
 import { movedPixels } from '../pixels.js';
-import { type Grouping, groupingOf, isWhole } from './grouping.js';
+import { areChained, type Grouping, groupingOf, isWhole } from './grouping.js';
 import { inputDims, pixelsOf, sumFirst, type WeightGradTask } from './task.js';
 
 export function byMaps(task: WeightGradTask): Value {
@@ -45,11 +45,8 @@ function imageCounts(task: WeightGradTask): readonly number[] {
     return [task.images - rest, rest];
   }
   const groups = task.images / images;
-  return images > 1 && groups <= FEW_GROUPS ? new Array<number>(groups).fill(images) : [task.images];
+  return areChained(images, groups) ? new Array<number>(groups).fill(images) : [task.images];
 }
-
-/** So many groups are added up one after the other, each product in the place of the last one. */
-const FEW_GROUPS = 4;
 
 function imagesOf({ n, images }: WeightGradTask, v: Value, first: number, count: number): Value {
   if (count === images) return v;
