@@ -5,7 +5,7 @@
  * For the runtime they are kernels of a convolution of few input channels, whose input is plain and whose kernels have
  * blocks of output channels only: what dY is, as it lies. A row of the plain input is a row of pixels of one block of
  * channels, as it lies in X, so that a step of one column goes from channel to channel, and kw·B columns of the result are
- * a row of taps; the rows of all blocks (of a stem's channels) take turns, so that kh·C/B rows of the result are the taps' rows of all blocks. The
+ * a row of taps; the rows of all blocks take turns, so that kh·C/B rows of the result are the taps' rows of all blocks. The
  * stride becomes the kernel's dilation. No copies for the taps, and no product but those that count. (Taps of a dilated
  * kernel do not lie side by side: each is a kernel of its own.)
  *
@@ -15,16 +15,21 @@
  */
 import { Tensor, type Value } from '../../../../onnx/index.js';
 import type { Axis } from '../geometry.js';
+import type { Nchwc } from '../nchwc.js';
 import { movedPixels } from '../pixels.js';
 import { areChained, type Grouping, groupingOf, isWhole } from './grouping.js';
 import { inputDims, pixelsOf, sumFirst, type WeightGradTask } from './task.js';
 
 export function byMaps(task: WeightGradTask): Value {
-  const { n, outputs, inputs, axes } = task;
+  const { n, outputs, inputs, axes, kind } = task;
   const [first, ...others] = imageParts(task);
   const sum = others.reduce((all, part) => sumByTaps(part, all), sumByTaps(first));
-  const packed = n.b.op('Transpose', [sum], { perm: [0, 2, 1, 3, 4] });
-  return n.reshape(packed, [outputs, inputs, ...axes.map((a) => a.kernel)]);
+  const [kh, kw] = axes.map((a) => a.kernel);
+  const [taps, perm] =
+    kind === 'stem'
+      ? [n.reshape(sum, [outputs / n.block, kh * kw, inputs, n.block]), [0, 2, 1, 3]]
+      : [sum, [0, 2, 1, 3, 4]];
+  return n.reshape(n.b.op('Transpose', [taps], { perm }), [outputs, inputs, kh, kw]);
 }
 
 /** The task, or several of some of its images where they are no count that the runtime takes, or few large groups. */
@@ -54,7 +59,7 @@ function imagesOf({ n, images }: WeightGradTask, v: Value, first: number, count:
   return n.b.op('Slice', [v, ...bounds]);
 }
 
-/** [O/B, kh, C/B, kw, B·B], or [O/B, kh, C, kw, B] of a stem. @param before is added */
+/** [O/B, kh, C/B, kw, B·B], or [O/B, kh, 1, kw, C·B] of a stem. @param before is added */
 function sumByTaps(task: WeightGradTask, before?: Value): Value {
   const { b } = task.n;
   const [rows, columns] = task.axes.map(undilated);
@@ -105,7 +110,7 @@ function sumOfMaps(task: WeightGradTask, before?: Value): Value {
 
 /** How many lines of X a row of pixels is, and how many channels lie together in one. */
 function linesOf({ kind, n, inputs }: WeightGradTask): { readonly lines: number; readonly together: number } {
-  return kind === 'stem' ? { lines: inputs, together: 1 } : { lines: inputs / n.block, together: n.block };
+  return kind === 'stem' ? { lines: 1, together: inputs } : { lines: inputs / n.block, together: n.block };
 }
 
 /** dY as [groups·O, images·bands, rows, oW] */
@@ -185,21 +190,41 @@ function rowsOf(task: WeightGradTask, size: readonly number[], shifts: readonly 
   const { lines, together } = linesOf(task);
   const [height, width] = size;
   return t.derived(x, `rows of ${size} from ${shifts}`, () => {
-    const moved =
-      kind === 'stem' ? padded(task, size, shifts) : movedPixels(n, x, inputDims(task), size, shifts);
+    if (kind === 'stem') return stemRows(task, size, shifts);
+    const moved = movedPixels(n, x, inputDims(task), size, shifts);
     if (lines === 1) return moved;
     const apart = n.reshape(moved, [images, lines, height, width * together]);
     return n.b.op('Transpose', [apart], { perm: [0, 2, 1, 3] });
   });
 }
 
-/** X in NCHW with rows and columns of zeros, or cropped. */
-function padded(
-  { n: { b }, x, axes }: WeightGradTask,
+/** X of a stem, in NCHW, with its channels last, and rows and columns of zeros, or fewer than it has. */
+function stemRows(
+  { n, x, images, inputs, axes }: WeightGradTask,
   size: readonly number[],
   before: readonly number[],
 ): Value {
-  const after = axes.map((a, i) => size[i] - a.size - before[i]);
-  const pads = [0, 0, ...before, 0, 0, ...after];
-  return pads.every((p) => p === 0) ? x : b.op('Pad', [x, b.i64(pads)]);
+  const [h, w] = axes.map((a) => a.size);
+  const rows = n.reshape(channelsLast(n, x, [images, inputs, h * w]), [images, h, w * inputs]);
+  const [below, right] = axes.map((a, i) => size[i] - a.size - before[i]);
+  const pads = [0, before[0], before[1] * inputs, 0, below, right * inputs];
+  return pads.every((p) => p === 0) ? rows : n.b.op('Pad', [rows, n.b.i64(pads)]);
+}
+
+/** [N, C, P] → [N, P, C] of few channels: put in turn they take a third of the time of a Transpose. */
+function channelsLast(n: Nchwc, x: Value, [images, channels, pixels]: readonly number[]): Value {
+  const { b } = n;
+  const apart = n.reshape(x, [images, channels, pixels]);
+  if (channels === 1) return apart;
+  const each = b.ops(
+    'Split',
+    [apart, b.i64(new Array<number>(channels).fill(1))],
+    { axis: 1 },
+    { outputs: channels },
+  );
+  return b.op(
+    'Concat',
+    each.map((v) => n.reshape(v, [images, pixels, 1])),
+    { axis: 2 },
+  );
 }
