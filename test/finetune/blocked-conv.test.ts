@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { FORMS, formOf } from '../../src/finetune/lowering/blocked/cost.js';
+import { takesTurns } from '../../src/finetune/lowering/blocked/images-in-turn.js';
 import { depthwise } from '../../src/finetune/lowering/blocked/weight-grad/depthwise.js';
 import { groupingOf } from '../../src/finetune/lowering/blocked/weight-grad/grouping.js';
 import { byMaps } from '../../src/finetune/lowering/blocked/weight-grad/maps.js';
@@ -256,6 +257,36 @@ test('more images than the runtime takes channels, and no multiple of a block', 
       { x: [images, 16, 8, 9], o: 16, k: [2, 1] },
     ]),
   ));
+
+test('large kernels on small maps take the images in turn, and are right', async () => {
+  const large: readonly ConvCase[] = [
+    { x: [3, 256, 3, 2], o: 240, k: [3, 3], p: around([3, 3]), bias: true },
+    { x: [2, 250, 4, 3], o: 256, k: [3, 3], p: [2, 1, 0, 3], s: [2, 1] },
+    { x: [2, 256, 3, 5], o: 256, k: [3, 3], p: [1, 2, 1, 2], d: [1, 2] },
+    { x: [3, 256, 4, 4], o: 256, k: [3, 3] },
+  ];
+  for (const { x, o, k, s } of large)
+    expect(
+      takesTurns([x[0], 256, x[2], x[3]], [x[0], o, 2, 2], { kernel: k, ...(s && { strides: s }) }),
+    ).toBe(true);
+  await inner(large);
+});
+
+test('which convolutions take the images in turn', () => {
+  const of = (images: number, [inputs, outputs]: number[], size: number, kernel = [3, 3]): boolean =>
+    takesTurns([images, inputs, size, size], [images, outputs, size, size], { kernel });
+  expect(of(16, [512, 512], 7)).toBe(true);
+  expect(of(16, [256, 256], 7)).toBe(true);
+  expect(of(16, [512, 512], 14)).toBe(true);
+  expect(of(16, [384, 384], 13)).toBe(true);
+  expect(of(16, [256, 256], 14)).toBe(false);
+  expect(of(16, [512, 512], 28)).toBe(false);
+  expect(of(16, [128, 128], 7)).toBe(false);
+  expect(of(1, [512, 512], 7)).toBe(false);
+  expect(of(16, [1024, 1024], 7, [1, 1])).toBe(false);
+  const strides = { kernel: [3, 3], strides: [2, 2] };
+  expect(takesTurns([16, 256, 14, 14], [16, 512, 7, 7], strides)).toBe(false);
+});
 
 test('images are put together where kernels are larger than maps, and large maps are cut into bands', () => {
   const of = (images: number, [inputs, outputs]: number[], out: number, kernel = 3): unknown => {

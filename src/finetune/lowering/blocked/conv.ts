@@ -1,6 +1,7 @@
 /** Conv forward on blocked tensors. */
 import { convGeometry } from '../../autodiff/geometry.js';
 import { kernelLayout } from './geometry.js';
+import { denseConv } from './images-in-turn.js';
 import { packedDims } from './kernel.js';
 import type { Blocked } from './nchwc.js';
 import type { Pointwise } from './pointwise-norm.js';
@@ -21,8 +22,8 @@ export function conv(c: BlockedContext): boolean {
   const [count, channels, ...out] = c.shape(node.output());
   const dims = [count, outputs, ...out];
   const bias = node.inputs[2] ? fromVector(n, node.inputs[2], channels) : undefined;
-  const emit = ({ activation, sum, shift }: Extra): Blocked => ({
-    value: n.conv(source, packed, dims, {
+  const emit = ({ activation, sum, shift }: Extra): Blocked => {
+    const options = {
       kernel: g.kernel_shape,
       strides: g.strides,
       dilations: g.dilations,
@@ -31,11 +32,13 @@ export function conv(c: BlockedContext): boolean {
       bias: shift ? (bias ? b.op('Sub', [bias, shift]) : b.op('Neg', [shift])) : bias,
       sum,
       activation,
-    }),
-    dims,
-    channels,
-    dirty: false,
-  });
+    };
+    const value =
+      layout.kind === 'dense'
+        ? denseConv(n, source, t.clean(x).dims, packed, dims, options)
+        : n.conv(source, packed, dims, options);
+    return { value, dims, channels, dirty: false };
+  };
   const unit = [...g.kernel_shape, ...g.strides].every((k) => k === 1) && g.pads.every((p) => p === 0);
   const pointwise: Pointwise | undefined =
     unit && layout.kind === 'dense'

@@ -9,6 +9,7 @@
 import type { Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
 import { type Axis, axesOf, kernelLayout, type Phase, phasesOf } from './geometry.js';
+import { denseConv } from './images-in-turn.js';
 import { inputGradKernel, type KernelLayout, scaleOutputs } from './kernel.js';
 import type { Blocked } from './nchwc.js';
 import { interleavePhases, scatterPixels, spacedPixels } from './pixels.js';
@@ -85,21 +86,20 @@ function spaced(task: Task, pads: readonly number[]): Pending {
   const reversed = Array.from({ length: taps }, (_, i) => taps - 1 - i);
   const kernel = axes.map((a) => a.kernel);
   const outputs = c.n.padded(layout.dims[0]);
-  const source = (): Value => spacedPixels(c.n, task.dy, [dims[0], outputs, ...axes.map((a) => a.out)], axes);
+  const from = [dims[0], outputs, ...axes.map((a) => a.out)];
+  const spread = [dims[0], outputs, ...axes.map((a) => (a.out - 1) * a.stride + 1)];
   return {
     takes: ['sum'],
-    emit: ({ sum }) => ({
-      value: c.n.conv(source(), inputGradKernel(c.n.b, layout, task.packed, reversed, kernel), dims, {
-        kernel,
-        dilations: axes.map((a) => a.dilation),
-        pads,
-        group: groupOf(task),
-        sum,
-      }),
-      dims,
-      channels,
-      dirty: false,
-    }),
+    emit: ({ sum }) => {
+      const source = spacedPixels(c.n, task.dy, from, axes);
+      const turned = inputGradKernel(c.n.b, layout, task.packed, reversed, kernel);
+      const options = { kernel, dilations: axes.map((a) => a.dilation), pads, group: groupOf(task), sum };
+      const value =
+        layout.kind === 'dense'
+          ? denseConv(c.n, source, spread, turned, dims, options)
+          : c.n.conv(source, turned, dims, options);
+      return { value, dims, channels, dirty: false };
+    },
   };
 }
 
