@@ -1,7 +1,7 @@
 /** Conv forward on blocked tensors. */
 import { convGeometry } from '../../autodiff/geometry.js';
 import { kernelLayout } from './geometry.js';
-import { denseConv } from './images-in-turn.js';
+import { convolve } from './images-in-turn.js';
 import { packedDims } from './kernel.js';
 import type { Blocked } from './nchwc.js';
 import type { Pointwise } from './pointwise-norm.js';
@@ -16,14 +16,14 @@ export function conv(c: BlockedContext): boolean {
   const g = convGeometry(node, xShape, wShape);
   const layout = kernelLayout(xShape, wShape, g.group, n.block, t.isPlain(x));
   if (!layout) return false;
-  const source = layout.kind === 'stem' ? x : t.clean(x).value;
+  const source = layout.kind === 'stem' ? { value: x, dims: xShape } : t.clean(x);
   const packed = t.kernel(w, layout);
   const [outputs] = packedDims(layout);
   const [count, channels, ...out] = c.shape(node.output());
   const dims = [count, outputs, ...out];
   const bias = node.inputs[2] ? fromVector(n, node.inputs[2], channels) : undefined;
-  const emit = ({ activation, sum, shift }: Extra): Blocked => {
-    const options = {
+  const emit = ({ activation, sum, shift }: Extra): Blocked => ({
+    value: convolve(n, source.value, source.dims, packed, dims, {
       kernel: g.kernel_shape,
       strides: g.strides,
       dilations: g.dilations,
@@ -32,13 +32,11 @@ export function conv(c: BlockedContext): boolean {
       bias: shift ? (bias ? b.op('Sub', [bias, shift]) : b.op('Neg', [shift])) : bias,
       sum,
       activation,
-    };
-    const value =
-      layout.kind === 'dense'
-        ? denseConv(n, source, t.clean(x).dims, packed, dims, options)
-        : n.conv(source, packed, dims, options);
-    return { value, dims, channels, dirty: false };
-  };
+    }),
+    dims,
+    channels,
+    dirty: false,
+  });
   const unit = [...g.kernel_shape, ...g.strides].every((k) => k === 1) && g.pads.every((p) => p === 0);
   const pointwise: Pointwise | undefined =
     unit && layout.kind === 'dense'

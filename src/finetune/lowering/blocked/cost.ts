@@ -7,7 +7,7 @@
  *
  * In the formulas: N images, C channels of X and O of dY (padded), H×W pixels of X, P of dY, T taps of the kernel.
  */
-import { areChained, groupingOf, isOneBlock } from './weight-grad/grouping.js';
+import { areChained, groupingOf } from './weight-grad/grouping.js';
 import { isPointwise, pixelsOf, tapsOf, type WeightGradShape } from './weight-grad/task.js';
 
 export interface Costs {
@@ -44,17 +44,14 @@ export const COSTS: Costs = {
   mapProduct: 292,
 };
 
-/** Of 1×1 kernels without padding. */
-export const POINTWISE_FORMS = [
+/** `maps` is for kernels of any size, the others for 1×1 without padding. */
+export const FORMS = [
+  'maps',
   'input rows',
   'output rows',
   'joined input rows',
   'joined output rows',
 ] as const;
-export type PointwiseForm = (typeof POINTWISE_FORMS)[number];
-
-/** Of all; `maps` is for kernels of any size. */
-export const FORMS = ['maps', ...POINTWISE_FORMS] as const;
 export type Form = (typeof FORMS)[number];
 
 type Estimate = (shape: WeightGradShape, costs: Costs, block: number) => number;
@@ -97,7 +94,7 @@ function mapsCost(s: WeightGradShape, k: Costs, block: number): number {
   const groups = images / together;
   const pixels = pixelsOf(s);
   const kernel = tapsOf(s) * inputs * outputs;
-  const rate = isOneBlock(s, block) ? k.mapProductOneBlock : k.mapProduct;
+  const rate = outputs <= block ? k.mapProductOneBlock : k.mapProduct;
   return (
     images * inputs * axes[0].size * axes[1].size * (k.pass + k.copy) +
     (groups < images ? images * outputs * pixels * k.copy : 0) +

@@ -14,11 +14,14 @@ const LARGE = 2 ** 21;
 const LARGE_PER_PIXEL = 24 * 2 ** 10;
 
 /**
- * A dense convolution.
+ * A convolution of any kind; dense ones of large kernels on small maps with the images in turn.
  * @param from dims of x, @param to dims of the result
  */
-export function denseConv(n: Nchwc, x: Value, from: Dims, w: Value, to: Dims, options: ConvOptions): Value {
-  return takesTurns(from, to, options) ? inTurn(n, x, from, w, to, options) : n.conv(x, w, to, options);
+export function convolve(n: Nchwc, x: Value, from: Dims, w: Value, to: Dims, options: ConvOptions): Value {
+  const dense = (options.group ?? 1) === 1 && from[1] % n.block === 0;
+  return dense && takesTurns(from, to, options)
+    ? inTurn(n, x, from, w, to, options)
+    : n.conv(x, w, to, options);
 }
 
 /** 16 images: 256→256 at 7×7 takes 3.0 ms so, 4.1 as it is; 384→384 at 13×13 23.5 and 26.8; 256→256 at 14×14 12.6 both ways. */

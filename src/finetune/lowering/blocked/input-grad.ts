@@ -9,7 +9,7 @@
 import type { Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
 import { type Axis, axesOf, kernelLayout, type Phase, phasesOf } from './geometry.js';
-import { denseConv } from './images-in-turn.js';
+import { convolve } from './images-in-turn.js';
 import { inputGradKernel, type KernelLayout, scaleOutputs } from './kernel.js';
 import type { Blocked } from './nchwc.js';
 import { interleavePhases, scatterPixels, spacedPixels } from './pixels.js';
@@ -93,12 +93,9 @@ function spaced(task: Task, pads: readonly number[]): Pending {
     emit: ({ sum }) => {
       const source = spacedPixels(c.n, task.dy, from, axes);
       const turned = inputGradKernel(c.n.b, layout, task.packed, reversed, kernel);
-      const options = { kernel, dilations: axes.map((a) => a.dilation), pads, group: groupOf(task), sum };
-      const value =
-        layout.kind === 'dense'
-          ? denseConv(c.n, source, spread, turned, dims, options)
-          : c.n.conv(source, turned, dims, options);
-      return { value, dims, channels, dirty: false };
+      const dilations = axes.map((a) => a.dilation);
+      const options = { kernel, dilations, pads, group: groupOf(task), sum };
+      return { value: convolve(c.n, source, spread, turned, dims, options), dims, channels, dirty: false };
     },
   };
 }

@@ -45,11 +45,6 @@ function largestDivisor(n: number, most: number): number {
   return 1;
 }
 
-/** Whether the kernels have one block of output channels: the runtime has fewer sums at once. */
-export function isOneBlock({ outputs }: Pick<WeightGradShape, 'outputs'>, block: number): boolean {
-  return outputs <= block;
-}
-
 /** So many groups are added up one after the other, each product in the place of the last one. */
 const FEW_GROUPS = 4;
 

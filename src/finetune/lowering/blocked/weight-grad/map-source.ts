@@ -52,22 +52,17 @@ function framed(task: WeightGradTask, bands: number): Source {
   const step = (rows.out / bands) * rows.stride;
   const each = height - (bands - 1) * step;
   const whole = rowsOf(task, [height, width], [rows.begin, columns.begin]);
-  const order = (): Value =>
-    n.shared(`${bands} bands of ${each} rows by ${step}`, () =>
-      n.b.constant(
-        Tensor.int32(
-          [bands * each],
-          Array.from({ length: bands * each }, (_, i) => Math.floor(i / each) * step + (i % each)),
-        ),
-      ),
-    );
-  const x =
-    bands === 1
-      ? whole
-      : n.b.op('Gather', [n.reshape(whole, [images, height, lines * width * together]), order()], {
-          axis: 1,
-        });
+  const lying = n.reshape(whole, [images, height, lines * width * together]);
+  const x = bands === 1 ? lying : n.b.op('Gather', [lying, rowsOfBands(n, bands, each, step)], { axis: 1 });
   return { rows: n.reshape(x, [1, images * bands, each * lines, width * together]), above: 0, below: 0 };
+}
+
+/** Of bands of `each` rows that begin `step` rows apart, one after the other. */
+function rowsOfBands(n: Nchwc, bands: number, each: number, step: number): Value {
+  return n.shared(`${bands} bands of ${each} rows by ${step}`, () => {
+    const rows = Array.from({ length: bands * each }, (_, i) => Math.floor(i / each) * step + (i % each));
+    return n.b.constant(Tensor.int32([rows.length], rows));
+  });
 }
 
 /** From the first pixel that a window reads to the last, padding included. */
