@@ -1,8 +1,9 @@
-import { test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { emitInternal } from '../../src/finetune/autodiff/internal.js';
+import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { type GraphBuilder, tensorType, type Value } from '../../src/onnx/index.js';
 import { blockedCheck } from '../support/blocked-engine.js';
-import { inside, type LoweringCase } from '../support/lowering-cases.js';
+import { inside, type LoweringCase, lowerCases } from '../support/lowering-cases.js';
 
 const check = blockedCheck();
 
@@ -96,6 +97,98 @@ test('the result, or the input, read several times', () =>
       },
     },
   ]));
+
+describe('before a max pooling', () => {
+  const AROUND = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
+  const POOLS = {
+    '3 by 2, 1 around': AROUND,
+    '3 by 2, up': { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+    '3 by 1, 1 around': { kernel_shape: [3, 3], pads: [1, 1, 1, 1] },
+    '2 by 2': { kernel_shape: [2, 2], strides: [2, 2] },
+    '3 by 2, dilated': { kernel_shape: [3, 3], strides: [2, 2], dilations: [2, 2] },
+  };
+  const pooled =
+    (attributes: Parameters<GraphBuilder['op']>[2], rectify?: (b: GraphBuilder, y: Value) => Value) =>
+    (b: GraphBuilder, y: Value): Value =>
+      b.op('MaxPool', [rectify ? rectify(b, y) : y], attributes);
+  const RELU = (b: GraphBuilder, v: Value): Value => b.op('Relu', [v]);
+
+  // Half of the scales are negative, and most of the convolution's results far below zero, which padding is not.
+  test('scales of both signs, with and without a rectifier, on and off the block', () =>
+    check(
+      Object.entries(POOLS).flatMap(([name, attributes]) =>
+        [6, 16, 24].flatMap((o) => [
+          afterConv(`${name}: ${o} relu`, [2, 16, o, 7], pooled(attributes, RELU)),
+          afterConv(`${name}: ${o} relu6`, [2, 8, o, 8], pooled(attributes, SIX)),
+          afterConv(`${name}: ${o} bare`, [2, 16, o, 7], pooled(attributes)),
+          afterConv(`${name}: ${o} no guess`, [2, 16, o, 7], pooled(attributes, RELU), 'none'),
+        ]),
+      ),
+    ));
+
+  test('after a stem, after no convolution, and of a result that others read too', () =>
+    check([
+      ...[16, 24].map((o) => ({
+        name: `stem of ${o}`,
+        inputs: { x: [2, 3, 13, 14] },
+        weights: { w: [o, 3, 7, 7], gamma: [o], beta: [o] },
+        build: (b: GraphBuilder, v: Inputs) => {
+          const bias = b.f32(Float32Array.from({ length: o }, (_, i) => i - 30));
+          const u = b.op('Conv', [v.x, v.w, bias], {
+            kernel_shape: [7, 7],
+            pads: [3, 3, 3, 3],
+            strides: [2, 2],
+          });
+          const [y, mean, variance] = norm(b, u, v.gamma, v.beta, b.f32(new Float32Array(o).fill(-25)));
+          return [inside(b, pooled(AROUND, RELU)(b, y)), mean, variance];
+        },
+      })),
+      {
+        name: 'of a sum',
+        inputs: { x: [2, 24, 6, 7] },
+        weights: { gamma: [24], beta: [24] },
+        build: (b, v) => {
+          const x = inside(b, v.x);
+          const [y] = norm(b, b.op('Add', [x, b.op('Sigmoid', [x])]), v.gamma, v.beta, zeros(b, 24));
+          return inside(b, pooled(AROUND, RELU)(b, y));
+        },
+      },
+      afterConv('rectified read too', [2, 16, 24, 6], (b, y) => {
+        const r = b.op('Relu', [y]);
+        return b.op('Add', [r, b.op('MaxPool', [r], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] })]);
+      }),
+      afterConv('pooled twice', [2, 16, 16, 8], (b, y) => {
+        const r = b.op('Relu', [y]);
+        const wide = { kernel_shape: [5, 5], strides: [2, 2], pads: [2, 2, 2, 2] };
+        return b.op('Sub', [pooled(wide)(b, r), pooled(AROUND)(b, r)]);
+      }),
+    ]));
+
+  test('scales of 0', () =>
+    check([
+      {
+        name: 'every third',
+        inputs: { x: [2, 16, 7, 8] },
+        weights: { w: [24, 16, 3, 3], beta: [24] },
+        build: (b, v) => {
+          const gamma = b.f32(Float32Array.from({ length: 24 }, (_, i) => (i % 3 === 0 ? 0 : i - 11)));
+          const [y] = norm(b, conv3(b, inside(b, v.x), v.w), gamma, v.beta, zeros(b, 24));
+          return inside(b, pooled(AROUND, RELU)(b, y));
+        },
+      },
+    ]));
+
+  test('the pooling comes first: no map of its input is normalized', () => {
+    const { model } = lowerCases(
+      [afterConv('one', [2, 16, 16, 32], pooled(AROUND, RELU))],
+      blockedLowering(16),
+    );
+    const maps = model.graph.nodes.filter((n) => n.opType === 'MaxPool').map((n) => n.input(0).producer);
+    // Of rows, over the convolution; then of columns, over those.
+    expect(maps.map((n) => n?.opType)).toEqual(['Conv', 'MaxPool']);
+    expect(maps[0]?.input(1).shape).toEqual([16, 16, 3, 3]);
+  });
+});
 
 test('after other operators, and first of all', () => {
   const after = (

@@ -1,8 +1,9 @@
 /** Relu and Clip, fused into what makes their input where it can take them; and their gradients' masks. */
 import type { GraphBuilder, Node, Value } from '../../../onnx/index.js';
+import { onlyPooled } from './max-pool.js';
 import type { Activation, Blocked, Nchwc } from './nchwc.js';
 import type { BlockedContext } from './rule.js';
-import type { Entry } from './tracker.js';
+import type { Entry, Increasing, Pending } from './tracker.js';
 
 export function relu(c: BlockedContext): boolean {
   return activate(c, { name: 'Relu', parameters: [] });
@@ -38,13 +39,25 @@ function activate(c: BlockedContext, activation: Activation): boolean {
   }
   const pending = t.pending(x, 'activation');
   if (pending) {
-    t.setBlocked(y, pending.emit({ activation }));
+    const { increasing } = pending;
+    if (increasing && onlyPooled(y))
+      t.set(y, { kind: 'pending', pending: activated(pending, increasing, activation) });
+    else t.setBlocked(y, pending.emit({ activation }));
     return true;
   }
   const source = t.blocked(x);
   const inputs = [source.value, ...activation.parameters.map((p) => b.f32(p))];
   t.setBlocked(y, { ...source, value: b.op(activation.name, inputs) });
   return true;
+}
+
+/** Relu and Clip increase as well. */
+function activated(pending: Pending, { source, of }: Increasing, activation: Activation): Pending {
+  return {
+    takes: [],
+    emit: () => pending.emit({ activation }),
+    increasing: { source, of: (elements) => of(elements, activation) },
+  };
 }
 
 /**

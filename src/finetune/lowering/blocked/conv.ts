@@ -1,8 +1,9 @@
 /** Conv forward on blocked tensors. */
+import type { Value } from '../../../onnx/index.js';
 import { convGeometry } from '../../autodiff/geometry.js';
 import { kernelLayout } from './geometry.js';
 import { convolve } from './images-in-turn.js';
-import { packedDims } from './kernel.js';
+import { packedDims, scaleOutputs } from './kernel.js';
 import type { Blocked } from './nchwc.js';
 import type { Pointwise } from './pointwise-norm.js';
 import type { BlockedContext } from './rule.js';
@@ -22,16 +23,21 @@ export function conv(c: BlockedContext): boolean {
   const [count, channels, ...out] = c.shape(node.output());
   const dims = [count, outputs, ...out];
   const bias = node.inputs[2] ? fromVector(n, node.inputs[2], channels) : undefined;
-  const emit = ({ activation, sum, shift }: Extra): Blocked => ({
-    value: convolve(n, source.value, source.dims, packed, dims, {
+  const kernelOf = ({ sign }: Extra): Value => (sign ? scaleOutputs(b, layout, packed, sign) : packed);
+  const biasOf = ({ shift, sign }: Extra): Value | undefined => {
+    const shifted = shift ? (bias ? b.op('Sub', [bias, shift]) : b.op('Neg', [shift])) : bias;
+    return sign && shifted ? b.op('Mul', [shifted, sign]) : shifted;
+  };
+  const emit = (extra: Extra): Blocked => ({
+    value: convolve(n, source.value, source.dims, kernelOf(extra), dims, {
       kernel: g.kernel_shape,
       strides: g.strides,
       dilations: g.dilations,
       pads: g.pads,
       group: layout.kind === 'depthwise' ? outputs : 1,
-      bias: shift ? (bias ? b.op('Sub', [bias, shift]) : b.op('Neg', [shift])) : bias,
-      sum,
-      activation,
+      bias: biasOf(extra),
+      sum: extra.sum,
+      activation: extra.activation,
     }),
     dims,
     channels,
@@ -43,7 +49,7 @@ export function conv(c: BlockedContext): boolean {
       ? { x: t.clean(x), kernel: packed, layout, bias: node.inputs[2] }
       : undefined;
   const pending: Pending = {
-    takes: ['activation', 'sum', 'shift'],
+    takes: ['activation', 'sum', 'shift', 'sign'],
     emit,
     ...(pointwise ? { pointwise } : {}),
   };

@@ -14,10 +14,11 @@ import { conv } from './conv.js';
 import { add, ELEMENTWISE, elementwise, mul, pass } from './elementwise.js';
 import { convInputGrad } from './input-grad.js';
 import { packInGraph, unpackInGraph } from './kernel.js';
+import { maxPool } from './max-pool.js';
 import { maxPoolGrad } from './max-pool-grad.js';
 import { Nchwc } from './nchwc.js';
 import { batchNorm, batchNormTrain, batchNormTrainGrad, type StatisticsTable } from './norm.js';
-import { averagePoolGrad, expand, globalPool, pool, reduceMean, reduceSum } from './pool.js';
+import { averagePool, averagePoolGrad, expand, globalPool, reduceMean, reduceSum } from './pool.js';
 import { concat, gather, pad, slice } from './rearrange.js';
 import { gramKernel, refocusKernel, refocusMapGrad } from './refocus.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
@@ -32,7 +33,7 @@ function rulesOf(
   return new Map<string, BlockedRule>([
     ...ELEMENTWISE.map((op) => [op, elementwise] as const),
     ['Add', add],
-    ['AveragePool', pool],
+    ['AveragePool', averagePool],
     ['AveragePoolGrad', averagePoolGrad],
     ['BatchNormTrain', (c) => batchNormTrain(c, statistics)],
     ['BatchNormTrainGrad', (c) => batchNormTrainGrad(c, statistics)],
@@ -50,7 +51,7 @@ function rulesOf(
     ['GlobalMaxPool', globalPool],
     ['HardSwishGrad', hardSwishGrad],
     ['Identity', pass],
-    ['MaxPool', pool],
+    ['MaxPool', maxPool],
     ['MaxPoolGrad', maxPoolGrad],
     ['Mul', mul],
     ['Pad', pad],

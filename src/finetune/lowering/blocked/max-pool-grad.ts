@@ -8,13 +8,17 @@
 import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
 import { geometryOf } from '../../autodiff/geometry.js';
 import { maskedGradient } from './activation.js';
-import { type Axis, axesOf, pointAxis, poolEnd, sourceOf } from './geometry.js';
+import { type Axis, axesOf, pointAxis, sourceOf } from './geometry.js';
+import { goesByAxes, increasingBefore, largestOf, largestOfRows } from './max-pool.js';
 import type { Blocked, Nchwc } from './nchwc.js';
 import { interleavePhases, movedPixels, oneHot } from './pixels.js';
 import type { BlockedContext } from './rule.js';
 
-/** Differences of float32 numbers down to 10⁻²⁰ become whole. */
+/** Differences of float32 numbers down to 10⁻²⁰ become more than 1. */
 const STEEP = 2 ** 80;
+
+/** More than any value of a map. */
+const FAR = 2 ** 120;
 
 export function maxPoolGrad(c: BlockedContext): boolean {
   const { n, t, node, shape } = c;
@@ -26,20 +30,20 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const taps = axes[0].kernel * axes[1].kernel;
   if (sizeOf(dims) === 0 || sizeOf(shape(y)) === 0 || taps < 2) return false;
   const rectifier = rectifierBefore(c);
-  const gradient = rectifier ? maskedGradient(c, rectifier, dy, t.clean(y)) : t.clean(dy);
-  if (!gradient) return false;
-  const [source, largest] = [t.clean(x), t.clean(y)];
-  const pooling = { n, positive: rectifier !== undefined };
-  const value =
-    taps < MANY_TAPS
-      ? tapByTap({ ...pooling, axes, x: source, y: largest }, gradient.value)
-      : axisByAxis({ ...pooling, axes, x: source, y: largest }, gradient.value);
-  t.setBlocked((rectifier ?? node).output(), { ...source, value });
+  const small = rectifier ? maskedGradient(c, rectifier, dy, t.clean(y)) : t.clean(dy);
+  if (!small) return false;
+  const source = increasingBefore(c, x)?.source ?? t.clean(x);
+  const largest = largestOf(c, source, axes, true);
+  const rows = goesByAxes(axes) ? largestOfRows(c, source, axes) : undefined;
+  const emit = (): Blocked => {
+    const value = rows
+      ? rowsFirst({ n, axes, x: source, y: largest }, rows, small.value)
+      : tapByTap({ n, axes, x: source, y: largest }, small.value);
+    return { ...source, value, dirty: small.dirty };
+  };
+  t.set((rectifier ?? node).output(), { kind: 'unpooled', gradient: { small, largest, source, emit } });
   return true;
 }
-
-/** From so many on the largest values of rows are worth being computed again. */
-const MANY_TAPS = 9;
 
 interface Pooling {
   readonly n: Nchwc;
@@ -48,29 +52,19 @@ interface Pooling {
   /** What is pooled, and the result. */
   readonly x: Pick<Blocked, 'value' | 'dims'>;
   readonly y: Pick<Blocked, 'value' | 'dims'>;
-  /** Whether padding may count as 0: what it would take is lost anyway. */
-  readonly positive: boolean;
 }
 
 /**
  * The first maximum in row-major order is the first of its row, in the first row whose largest value is the maximum: the
  * gradient goes to the largest values of rows first, and from there along the rows; kh + kw taps in place of kh·kw.
  */
-function axisByAxis(pooling: Pooling, dy: Value): Value {
-  const { n, axes, x, y } = pooling;
-  const [rows, columns] = axes;
-  const dims = [...x.dims.slice(0, 3), columns.out];
-  const value = n.op('MaxPool', [x.value], dims, {
-    kernel_shape: [1, columns.kernel],
-    strides: [1, columns.stride],
-    pads: [0, columns.begin, 0, poolEnd(columns)],
-  });
-  const largestOfRows = { value, dims };
-  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largestOfRows, y }, dy);
-  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], x, y: largestOfRows }, between);
+function rowsFirst(pooling: Pooling, largest: Blocked, dy: Value): Value {
+  const [rows, columns] = pooling.axes;
+  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largest }, dy);
+  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], y: largest }, between);
 }
 
-function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
+function tapByTap({ n, axes, x, y }: Pooling, dy: Value): Value {
   const { b } = n;
   const counts = axes.map((a) => Math.ceil(a.size / a.stride));
   const [rows, columns] = axes.map((a) => Array.from({ length: a.kernel }, (_, tap) => sampling(a, tap)));
@@ -78,13 +72,13 @@ function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
   // Equal: 0 + 1; smaller: far below.
   const equalAt = (r: Sampling, q: Sampling): Value => {
     const kernel = [r.kernel, q.kernel];
-    return n.conv(x.value, oneHot(n, groups, kernel, [r.hot, q.hot], STEEP), y.dims, {
+    return n.conv(x.value, oneHot(n, groups, kernel, [r.hot, q.hot], 1), y.dims, {
       kernel,
       strides: axes.map((a) => a.stride),
       pads: [r.before, q.before, r.after, q.after],
       group: groups,
-      sum: n.affine(y.value, y.dims, { scale: n.constant([groups], -STEEP) }),
-      activation: { name: 'HardSigmoid', parameters: [1, 1] },
+      sum: negative(n, y, r, q),
+      activation: { name: 'HardSigmoid', parameters: [STEEP, 1] },
     });
   };
   let free = dy;
@@ -93,8 +87,7 @@ function tapByTap({ n, axes, x, y, positive }: Pooling, dy: Value): Value {
   for (const [at, { r, q, i, j }] of taps.entries()) {
     let value = free;
     if (at < taps.length - 1) {
-      const equal = equalAt(r, q);
-      value = b.op('Mul', [free, positive ? equal : inside(n, equal, y.dims, r, q)]);
+      value = b.op('Mul', [free, equalAt(r, q)]);
       free = b.op('Sub', [free, value]);
     }
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
@@ -125,15 +118,10 @@ function moves({ shifts }: Share): boolean {
   return shifts.some((s) => s !== 0);
 }
 
-/**
- * The gradient of the Relu, or Clip from 0, that made X, if it is all that this gradient goes to. It drops what arrives where
- * X is 0, so that padding, which counts as 0 here, can take nothing that would not be lost.
- */
+/** The gradient of the Relu or Clip that made X, if it is all that this gradient goes to. */
 function rectifierBefore({ node }: BlockedContext): Node | undefined {
   const x = node.input(1);
-  const rectified =
-    x.producer?.opType === 'Relu' ||
-    (x.producer?.opType === 'Clip' && x.producer.inputs[1]?.constant?.typed()[0] === 0);
+  const rectified = x.producer?.opType === 'Relu' || x.producer?.opType === 'Clip';
   const [use, ...others] = node.output().uses;
   const fits =
     rectified &&
@@ -173,16 +161,13 @@ function phaseOf(a: Axis, tap: number): { phase: number; shift: number } {
   return { shift, phase: at - shift * a.stride };
 }
 
-/** Zero where the tap lies outside the input, whatever the padding compared as. */
-function inside(n: Nchwc, v: Value, dims: readonly number[], r: Sampling, q: Sampling): Value {
-  if ([...r.valid, ...q.valid].every((ok) => ok)) return v;
-  const mask = n.shared(`inside ${r.valid.join()} ${q.valid.join()}`, () =>
-    n.b.f32(
-      Float32Array.from(
-        r.valid.flatMap((row) => q.valid.flatMap((ok) => new Array<number>(n.block).fill(row && ok ? 1 : 0))),
-      ),
-      [1, 1, r.valid.length * q.valid.length, n.block],
-    ),
-  );
-  return n.reshape(n.b.op('Mul', [n.panels(v, dims), mask]), dims);
+/** −Y; and far less where the tap lies outside the input, so that no padding is equal to it. */
+function negative(n: Nchwc, { value, dims }: Pooling['y'], r: Sampling, q: Sampling): Value {
+  const valid = r.valid.flatMap((row) => q.valid.map((ok) => row && ok));
+  if (valid.every((ok) => ok)) return n.affine(value, dims, { scale: n.constant([dims[1]], -1) });
+  const bounds = n.shared(`inside ${r.valid.join()} ${q.valid.join()}`, () => {
+    const data = valid.flatMap((ok) => new Array<number>(n.block).fill(ok ? 0 : -FAR));
+    return n.b.f32(data, [1, 1, valid.length, n.block]);
+  });
+  return n.reshape(n.b.op('Sub', [bounds, n.panels(value, dims)]), dims);
 }

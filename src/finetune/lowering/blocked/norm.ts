@@ -6,8 +6,13 @@
  * Without a shift E[u²] − m² would lose the digits of a variance that is small beside the mean. A convolution subtracts
  * the running mean in its bias, for nothing; any other input is centered by a pass of its own.
  * The factor a of dX is left to the convolution's gradients where its kernel is small beside the map.
+ *
+ * Before a max pooling u is taken times the sign of γ, so that Y increases with it: the pooling takes the largest u, Y is
+ * computed of those alone, and dY, which is not zero at their places only, is summed over the windows. (Where γ is 0 all Y
+ * are equal, and dY goes to the largest u and not to the first.)
  */
-import { sizeOf, type Value } from '../../../onnx/index.js';
+import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
+import { onlyPooled } from './max-pool.js';
 import type { Blocked, Nchwc } from './nchwc.js';
 import {
   type Pointwise,
@@ -17,7 +22,7 @@ import {
   pointwiseNormGrad,
 } from './pointwise-norm.js';
 import type { BlockedContext } from './rule.js';
-import type { Extra } from './tracker.js';
+import type { Extra, Pending } from './tracker.js';
 import { fromVector, toVector } from './vector.js';
 
 /** What the backward pass of a BatchNormalization takes from the forward pass; vectors are [Cp]. */
@@ -27,7 +32,10 @@ export interface Statistics {
   /** Mean of u; undefined: 0. */
   readonly mean: Value | undefined;
   readonly inverse: Value;
+  /** a, by the sign if there is one */
   readonly scale: Value;
+  /** ±1 where u has the sign of γ. */
+  readonly sign: Value | undefined;
 }
 
 /** By the mean that the backward node reads. */
@@ -49,7 +57,9 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
     return true;
   }
   const perM = b.f32(channels / sizeOf(dims4));
-  const { u, shift } = shifted(c, x, guess, perM);
+  const factor = fromVector(n, gamma, channels);
+  const sign = isPooled(node.output(0)) && !isCostly(x) ? signOf(b, factor) : undefined;
+  const { u, shift } = shifted(c, x, guess, { perM, sign });
   const fromGuess = shift.kind === 'guess';
   const mean = fromGuess
     ? b.op('Mul', [n.channelSum(u.value, u.dims), perM], {}, { name: 'mean' })
@@ -61,17 +71,26 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
     : squares;
   const epsilon = b.f32(node.float('epsilon', 1e-5));
   const inverse = b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
-  const scale = b.op('Mul', [fromVector(n, gamma, channels), inverse]);
+  const scale = b.op('Mul', [factor, inverse]);
+  const slope = sign ? b.op('Abs', [scale]) : scale;
   const padded = fromVector(n, beta, channels);
-  const bias = mean ? b.op('Sub', [padded, b.op('Mul', [scale, mean])]) : padded;
-  const emit = ({ activation, sum }: Extra): Blocked => ({
-    ...u,
-    value: n.affine(u.value, u.dims, { scale, bias, sum, activation }),
+  const bias = mean ? b.op('Sub', [padded, b.op('Mul', [slope, mean])]) : padded;
+  const of = (v: Blocked, { activation, sum }: Extra): Blocked => ({
+    ...v,
+    value: n.affine(v.value, v.dims, { scale: slope, bias, sum, activation }),
   });
-  t.set(node.output(0), { kind: 'pending', pending: { takes: ['activation', 'sum'], emit } });
-  const reported = toVector(n, mean ? b.op('Add', [mean, shift.by]) : shift.by, channels);
+  const pending: Pending = {
+    takes: ['activation', 'sum'],
+    emit: (extra) => of(u, extra),
+    ...(sign && {
+      increasing: { source: u, of: (v, activation) => of(v, activation ? { activation } : {}) },
+    }),
+  };
+  t.set(node.output(0), { kind: 'pending', pending });
+  const own = mean && sign ? b.op('Mul', [mean, sign]) : mean;
+  const reported = toVector(n, own ? b.op('Add', [own, shift.by]) : shift.by, channels);
   t.replace(node.output(1), reported);
-  table.set(reported, { u, mean, inverse, scale });
+  table.set(reported, { u, mean, inverse, scale, sign });
   t.replace(node.output(2), toVector(n, variance, channels));
   return true;
 }
@@ -107,21 +126,45 @@ function onlyNormalized(x: Value): boolean {
   );
 }
 
+/** Whether all that reads Y, or a rectifier of it, is a max pooling. */
+function isPooled(y: Value): boolean {
+  const [use, ...others] = y.uses;
+  const rectified = others.length === 0 && /^(Relu|Clip)$/.test(use?.node.opType ?? '') && !y.isOutput;
+  return onlyPooled(rectified ? use.node.output() : y);
+}
+
+/** Whether the sign would be put into a kernel that is not small beside its map. */
+function isCostly(x: Value): boolean {
+  const kernel = x.producer?.opType === 'Conv' ? x.producer.input(1).shape : undefined;
+  return kernel !== undefined && sizeOf(kernel) >= FOLD_SHARE * sizeOf(x.shape ?? []);
+}
+
+function signOf(b: GraphBuilder, v: Value): Value {
+  return b.op('Where', [b.op('Less', [v, b.f32(0)]), b.f32(-1), b.f32(1)], {}, { name: 'sign' });
+}
+
 interface Shifted {
   readonly u: Blocked;
   readonly shift: { readonly kind: 'guess' | 'mean'; readonly by: Value };
 }
 
-function shifted(c: BlockedContext, x: Value, guess: Value | undefined, perM: Value): Shifted {
+function shifted(
+  c: BlockedContext,
+  x: Value,
+  guess: Value | undefined,
+  { perM, sign }: { perM: Value; sign: Value | undefined },
+): Shifted {
   const { b, n, t, shape } = c;
   const entry = t.entry(x);
   if (guess && onlyNormalized(x) && entry?.kind === 'pending' && entry.pending.takes.includes('shift')) {
     const by = fromVector(n, guess, shape(x)[1]);
-    return { u: entry.pending.emit({ shift: by }), shift: { kind: 'guess', by } };
+    return { u: entry.pending.emit({ shift: by, ...(sign && { sign }) }), shift: { kind: 'guess', by } };
   }
   const whole = t.clean(x);
   const mean = b.op('Mul', [n.channelSum(whole.value, whole.dims), perM], {}, { name: 'mean' });
-  const value = n.affine(whole.value, whole.dims, { bias: b.op('Neg', [mean]) });
+  const negative = b.op('Neg', [mean]);
+  const bias = sign ? b.op('Mul', [negative, sign]) : negative;
+  const value = n.affine(whole.value, whole.dims, { scale: sign, bias });
   return { u: { ...whole, value }, shift: { kind: 'mean', by: mean } };
 }
 
@@ -134,16 +177,17 @@ export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): b
     t.set(node.output(0), { kind: 'unstored', gradient: pointwiseNormGrad(c, site) });
     return true;
   }
-  const { u, mean, inverse, scale } = site;
+  const { u, mean, inverse, scale, sign } = site;
   const channels = u.channels;
-  const gradient = t.clean(dy);
   const perM = b.f32(-channels / sizeOf(shape(x)));
-  const dbeta = n.channelSum(gradient.value, u.dims);
-  const dot = n.channelDot(gradient.value, u.value, u.dims);
+  const summed = summedOver(c, dy, u);
+  const dbeta = n.channelSum(summed.gradient.value, summed.u.dims);
+  const dot = n.channelDot(summed.gradient.value, summed.u.value, summed.u.dims);
   const dgamma = b.op('Mul', [inverse, mean ? b.op('Sub', [dot, b.op('Mul', [mean, dbeta])]) : dot]);
-  t.replace(node.output(1), toVector(n, dgamma, channels));
+  t.replace(node.output(1), toVector(n, sign ? b.op('Mul', [dgamma, sign]) : dgamma, channels));
   t.replace(node.output(2), toVector(n, dbeta, channels));
   if (node.output(0).isDead) return true;
+  const gradient = t.clean(dy);
   const p = b.op('Mul', [b.op('Mul', [inverse, dgamma]), perM]);
   const meanOfGradient = b.op('Mul', [dbeta, perM]);
   const q = mean ? b.op('Sub', [meanOfGradient, b.op('Mul', [p, mean])]) : meanOfGradient;
@@ -163,6 +207,14 @@ export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): b
     t.setBlocked(node.output(0), { ...u, value: make(scaled, true, scale) });
   }
   return true;
+}
+
+/** dY and u, as far as dY is not zero. */
+function summedOver({ t }: BlockedContext, dy: Value, u: Blocked): { gradient: Blocked; u: Blocked } {
+  const entry = t.entry(dy);
+  return entry?.kind === 'unpooled' && entry.gradient.source.value === u.value && !entry.gradient.small.dirty
+    ? { gradient: entry.gradient.small, u: entry.gradient.largest }
+    : { gradient: t.clean(dy), u };
 }
 
 /** Whether only gradients of convolutions read dX, whose kernels are small beside the map. */

@@ -1,4 +1,4 @@
-/** Pools and sums over pixels on blocked tensors. */
+/** Average pools and sums over pixels on blocked tensors. */
 import { sizeOf } from '../../../onnx/index.js';
 import { geometryOf, poolGeometry } from '../../autodiff/geometry.js';
 import { windowShares } from '../portable/pool.js';
@@ -7,26 +7,25 @@ import { channelSumOf } from './norm.js';
 import { gatherPixels, spacedPixels } from './pixels.js';
 import type { BlockedContext } from './rule.js';
 
-export function pool(c: BlockedContext): boolean {
+export function averagePool(c: BlockedContext): boolean {
   const { n, t, node, shape } = c;
   const x = node.input(0);
   const dims = shape(x);
-  if (dims.length !== 4 || t.isPlain(x) || node.outputs.length > 1) return false;
+  if (dims.length !== 4 || t.isPlain(x)) return false;
   const { attributes, ...g } = poolGeometry(node, dims);
   const out = shape(node.output()).slice(2);
   const axes = axesOf(g, dims.slice(2), out);
-  const average = node.opType === 'AveragePool';
-  if (average && g.dilations.some((d) => d !== 1)) return false;
+  if (g.dilations.some((d) => d !== 1)) return false;
   // ceil_mode as pads at the end, which an average that counts them would feel.
   const ends = axes.map(poolEnd);
-  if (average && attributes.countIncludePad && ends.some((e, i) => e !== axes[i].end)) return false;
+  if (attributes.countIncludePad && ends.some((e, i) => e !== axes[i].end)) return false;
   const source = t.clean(x);
   const size = [...source.dims.slice(0, 2), ...out];
-  const value = n.op(node.opType, [source.value], size, {
+  const value = n.op('AveragePool', [source.value], size, {
     kernel_shape: g.kernel_shape,
     strides: g.strides,
     pads: [...axes.map((a) => a.begin), ...ends],
-    ...(average ? { count_include_pad: attributes.countIncludePad ? 1 : 0 } : { dilations: g.dilations }),
+    count_include_pad: attributes.countIncludePad ? 1 : 0,
   });
   t.setBlocked(node.output(), { value, dims: size, channels: source.channels, dirty: false });
   return true;

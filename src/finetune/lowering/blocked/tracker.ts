@@ -11,6 +11,8 @@ export interface Extra {
   readonly sum?: Value;
   /** [Op], subtracted from every pixel. */
   readonly shift?: Value;
+  /** [Op], 1 or −1: every pixel times it, after the shift. */
+  readonly sign?: Value;
   /** Added at the pixels that a stride of the pending gradient reaches, [N, Cp, ⌈H/s⌉, ⌈W/s⌉]. */
   readonly compact?: Value;
 }
@@ -25,6 +27,25 @@ export interface Pending {
   readonly strides?: readonly number[];
   /** Set for 1×1 convolutions of stride 1. */
   readonly pointwise?: Pointwise;
+  readonly increasing?: Increasing;
+}
+
+/** What a result is made of element by element, by increasing functions: the largest elements can be taken first. */
+export interface Increasing {
+  readonly source: Blocked;
+  /** The result of some elements of the source, with an activation that the result takes in. */
+  of(elements: Blocked, activation?: Activation): Blocked;
+}
+
+/** A gradient that is zero but at the places that the largest values of windows come from. */
+export interface Unpooled {
+  /** The windows' gradients. */
+  readonly small: Blocked;
+  /** Their largest values. */
+  readonly largest: Blocked;
+  /** The map that they come from. */
+  readonly source: Blocked;
+  emit(): Blocked;
 }
 
 /** How the value of an NCHW tensor of the original graph is at hand. */
@@ -37,6 +58,7 @@ export type Entry =
   | { readonly kind: 'spread'; readonly small: Blocked; readonly dims: readonly number[] }
   /** `factor` [Cp] times `blocked`; the product is left to the convolutions that read it. */
   | { readonly kind: 'scaled'; readonly blocked: Blocked; readonly factor: Value }
+  | { readonly kind: 'unpooled'; readonly gradient: Unpooled }
   /** The gradient of a map that was never stored: what its convolution's gradients would make of it. */
   | { readonly kind: 'unstored'; readonly gradient: PointwiseGradient }
   /** An element-wise product that only a sum over pixels reads. */
@@ -234,6 +256,8 @@ export class Tracker {
         const value = n.b.op('Add', [first.value, this.clean(entry.other).value]);
         return { ...first, value };
       }
+      case 'unpooled':
+        return entry.gradient.emit();
       case 'unstored':
         throw new Error('the gradient of a map that was never stored has another reader');
       case 'scaled':
