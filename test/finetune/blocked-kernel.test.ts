@@ -175,7 +175,14 @@ test('refocused kernels', () => {
   /** n = O·C/g kernels, one to a group but for depthwise ones. */
   const refocused = (
     name: string,
-    { x, w, m, first = false, s = 1 }: { x: number[]; w: number[]; m: number[]; first?: boolean; s?: number },
+    {
+      x,
+      w,
+      m,
+      first = false,
+      s = 1,
+      twice = false,
+    }: { x: number[]; w: number[]; m: number[]; first?: boolean; s?: number; twice?: boolean },
   ): LoweringCase => {
     const n = w[0] * w[1];
     const group = x[1] / w[1];
@@ -187,8 +194,8 @@ test('refocused kernels', () => {
         group: groups,
         channels: n / groups,
       });
-      const y = conv(b, first ? v.x : inside(b, v.x), kernel, { group, strides: [s, s] });
-      return b.op('Relu', [y]);
+      const y = b.op('Relu', [conv(b, first ? v.x : inside(b, v.x), kernel, { group, strides: [s, s] })]);
+      return twice ? conv(b, y, kernel, { group }) : y;
     });
   };
   return check([
@@ -196,6 +203,9 @@ test('refocused kernels', () => {
     refocused('dense off the block', { x: [2, 6, 6, 5], w: [20, 6, 3, 3], m: [3, 3], s: 2 }),
     refocused('dense 5×5, map of 3', { x: [2, 16, 6, 5], w: [16, 16, 5, 5], m: [3, 3] }),
     refocused('dense 3×3, map of 5', { x: [2, 16, 6, 5], w: [8, 16, 3, 3], m: [5, 5] }),
+    refocused('dense 1×1', { x: [2, 16, 6, 5], w: [32, 16, 1, 1], m: [1, 1] }),
+    refocused('dense, larger than its maps', { x: [4, 16, 3, 3], w: [32, 16, 3, 3], m: [3, 3] }),
+    refocused('dense, of two convolutions', { x: [2, 16, 6, 5], w: [16, 16, 3, 3], m: [3, 3], twice: true }),
     refocused('dense 1×3', { x: [2, 16, 6, 5], w: [16, 16, 1, 3], m: [1, 3] }),
     refocused('the first', { x: [2, 3, 8, 9], w: [16, 3, 3, 3], m: [3, 3], first: true, s: 2 }),
     refocused('depthwise', { x: [2, 12, 6, 5], w: [12, 1, 3, 3], m: [3, 3] }),

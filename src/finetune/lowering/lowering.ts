@@ -27,4 +27,6 @@ export interface Lowering {
    * place, and the gradients of the parameters.
    */
   lower(b: GraphBuilder, parameters: readonly TrainedParameter[]): readonly LoweredParameter[];
+  /** sum + factor·v, [n], in one pass that writes over `sum`; undefined where there is none, or it is not worth it. */
+  addScaled?(b: GraphBuilder, sum: Value, v: Value, factor: number): Value | undefined;
 }

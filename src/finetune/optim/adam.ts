@@ -17,7 +17,7 @@ export interface AdamOptions {
  */
 export function adam(options: AdamOptions, context: StepContext): UpdateRule {
   const step = moments(options, context);
-  return (update) => step(update, withDecay(context.b, update), update.parameter);
+  return (update) => step(update, withDecay(context, update), update.parameter);
 }
 
 /**

@@ -15,6 +15,8 @@ export interface StepContext {
   scalar(name: string, kind: ScalarKind, change: (before: Value) => Value): ScalarState;
   /** A value made once per `of` and `what`. */
   shared(of: Value, what: string, make: () => Value): Value;
+  /** sum + factor·v, 1-D; nothing else may need `sum`. */
+  addScaled(sum: Value, v: Value, factor: number): Value;
 }
 
 export interface ScalarState {
@@ -45,11 +47,10 @@ export type UpdateRule = (update: ParameterUpdate) => Value;
 
 /** g + λ·p: weight decay as a part of the gradient (L2 regularization). */
 export function withDecay(
-  b: GraphBuilder,
+  { addScaled }: StepContext,
   { parameter, gradient, weightDecay }: Pick<ParameterUpdate, 'parameter' | 'gradient' | 'weightDecay'>,
 ): Value {
-  if (weightDecay === 0) return gradient;
-  return b.op('Add', [gradient, b.op('Mul', [parameter, b.f32(weightDecay)])]);
+  return weightDecay === 0 ? gradient : addScaled(gradient, parameter, weightDecay);
 }
 
 /** p − η·d. */

@@ -21,12 +21,13 @@ export interface RmspropOptions {
  */
 export function rmsprop(
   { alpha, epsilon, momentum, style }: RmspropOptions,
-  { b, pace }: StepContext,
+  context: StepContext,
 ): UpdateRule {
+  const { b, pace } = context;
   const inside = style === 'tensorflow';
   return (update) => {
     const { parameter, lr, slot } = update;
-    const g = withDecay(b, update);
+    const g = withDecay(context, update);
     const g2 = b.op('Mul', [g, g]);
     const v = slot('square', (before) => pace.blend(before, alpha, g2, 1 - alpha), inside ? 1 : 0);
     const scale = inside

@@ -23,7 +23,7 @@ export function sgd({ momentum, nesterov, dampening = 0 }: SgdOptions, context: 
       ? 1
       : b.op('Where', [firstUpdate(context), b.f32(1), b.f32(1 - dampening)]);
   return (update) => {
-    const g = withDecay(b, update);
+    const g = withDecay(context, update);
     if (momentum === 0) return descend(b, update, g);
     const v = update.slot('momentum', (before) => pace.blend(before, momentum, g, add));
     const ahead = (): Value => b.op('Add', [g, b.op('Mul', [v, b.f32(momentum)])]);

@@ -1,4 +1,5 @@
 import { type GraphBuilder, Tensor, type Value } from '../../onnx/index.js';
+import type { Lowering } from '../lowering/lowering.js';
 import type { ScalarState, StepContext } from '../optim/optimizer.js';
 import type { Pace } from '../optim/pace.js';
 import { type StateUpdate, stateInput, updated } from './state.js';
@@ -9,7 +10,7 @@ export interface OpenContext extends StepContext {
 }
 
 /** What the parts of a step share: its pace, its scalars (each declared once) and values made once. */
-export function stepContext(b: GraphBuilder, pace: Pace): OpenContext {
+export function stepContext(b: GraphBuilder, pace: Pace, lowering: Pick<Lowering, 'addScaled'>): OpenContext {
   const scalars: StateUpdate[] = [];
   const declared = new Map<string, ScalarState>();
   const made = new Map<string, Value>();
@@ -27,6 +28,8 @@ export function stepContext(b: GraphBuilder, pace: Pace): OpenContext {
       declared.set(name, both);
       return both;
     },
+    addScaled: (sum, v, factor) =>
+      lowering.addScaled?.(b, sum, v, factor) ?? b.op('Add', [sum, b.op('Mul', [v, b.f32(factor)])]),
     shared: (of, what, make) => {
       const key = `${of.name} ${what}`;
       const value = made.get(key) ?? make();

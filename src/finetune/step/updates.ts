@@ -1,4 +1,5 @@
 import type { GraphBuilder, Value } from '../../onnx/index.js';
+import type { Lowering } from '../lowering/lowering.js';
 import { accumulate } from './accumulate.js';
 import { type AverageOptions, averageWeights } from './average.js';
 import { type ClipOptions, clip } from './clip.js';
@@ -11,6 +12,8 @@ export interface UpdatesOptions extends UpdateOptions {
   /** Steps whose gradients make one update; default 1. */
   readonly accumulate?: number;
   readonly clip?: ClipOptions;
+  /** How passes over parameters are computed. Default: in standard operators. */
+  readonly lowering?: Pick<Lowering, 'addScaled'>;
   /** Keeps a moving average of the weights, as state of kind `average`. */
   readonly average?: AverageOptions;
 }
@@ -28,7 +31,7 @@ export function stepUpdates(
   options: UpdatesOptions,
 ): StateUpdate[] {
   const sums = accumulate(b, gradients, options.accumulate ?? 1);
-  const context = stepContext(b, sums.pace);
+  const context = stepContext(b, sums.pace, options.lowering ?? {});
   const clipped = clip(b, sums.gradients, options.clip ?? {});
   const weights = [...updateParameters(context, clipped, lr, options), ...running];
   const averages = options.average ? averageWeights(context, weights, options.average) : [];

@@ -23,6 +23,7 @@ import { concat, gather, pad, slice } from './rearrange.js';
 import { gramKernel, refocusKernel, refocusMapGrad } from './refocus.js';
 import type { BlockedContext, BlockedRule } from './rule.js';
 import { sameLayout, Tracker } from './tracker.js';
+import { addScaled } from './vector.js';
 import { convWeightGrad } from './weight-grad.js';
 
 /** Rules by operator; statistics of a BatchNormalization go from its forward to its backward node. */
@@ -72,6 +73,7 @@ export function blockedLowering(block: number): Lowering {
     name: 'blocked',
     opsets: new Map([[NCHWC_DOMAIN, 1]]),
     lower: (b, parameters) => lowerBlocked(b, block, parameters),
+    addScaled: (b, sum, v, factor) => addScaled(new Nchwc(b, block), sum, v, factor),
   };
 }
 

@@ -5,9 +5,12 @@
  * convolution of the runtime, and so is the map's gradient; only the axes (taps, B of I) change places on the way.
  * Gram, depthwise: Z·K on the rows as they lie, [C/B, taps, B]: a product with K from the left, for K is symmetric.
  */
-import { sizeOf, type Value } from '../../../onnx/index.js';
+import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
 import { type KernelLayout, packedDims } from './kernel.js';
+import type { Nchwc } from './nchwc.js';
+import { permuteRows } from './rows.js';
 import type { BlockedContext } from './rule.js';
+import { addScaled } from './vector.js';
 
 export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
   const { b, n, t, node, shape } = c;
@@ -18,7 +21,7 @@ export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
     plain,
     packed: (layout) => {
       if (layout.kind !== 'dense') return undefined;
-      const images = imagesOf(layout);
+      const images = refocusLayout(layout);
       const size = packedDims(images);
       const count = size[0] * size[1];
       const [kh, kw] = size.slice(2);
@@ -33,23 +36,26 @@ export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
         pads: around(mapKernel),
         group: count,
       });
-      const sum = b.op('Add', [source, transformed]);
-      return n.reshape(swapInner(c, sum, count, [n.block, kh * kw]), packedDims(layout));
+      const flat = (v: Value): Value => n.reshape(v, [sizeOf(size)]);
+      const [from, to] = [flat(source), flat(transformed)];
+      const sum = addScaled(n, to, from, 1) ?? b.op('Add', [from, to]);
+      return n.reshape(swapInner(n, sum, count, [n.block, kh * kw]), packedDims(layout));
     },
   });
   return true;
 }
 
-export function refocusMapGrad({ n, t, node, ...rest }: BlockedContext): boolean {
+export function refocusMapGrad({ n, t, node }: BlockedContext): boolean {
   const [base, gradient] = [node.input(0), node.input(1)];
   const kernel = t.packed(gradient);
-  if (node.int('channels', 1) !== 1 || kernel?.layout.kind !== 'dense') return false;
-  const images = imagesOf(kernel.layout);
+  if (node.int('channels', 1) !== 1 || !kernel || !/^(dense|map)$/.test(kernel.layout.kind)) return false;
+  const images = refocusLayout(kernel.layout);
   const size = packedDims(images);
   const count = size[0] * size[1];
   const [kh, kw] = size.slice(2);
   const mapKernel = (node.ints('shape') ?? []).slice(2);
-  const turned = swapInner({ n, t, node, ...rest }, kernel.value, count, [kh * kw, n.block]);
+  const turned =
+    kernel.layout.kind === 'map' ? kernel.value : swapInner(n, kernel.value, count, [kh * kw, n.block]);
   const value = n.conv(
     n.reshape(t.kernel(base, images), [1, count, kh, kw]),
     n.reshape(turned, [count, 1, kh, kw]),
@@ -85,8 +91,15 @@ export function gramKernel(c: BlockedContext, plain: () => Value): boolean {
   return true;
 }
 
-function imagesOf({ block, dims }: KernelLayout): KernelLayout {
+/** How a dense kernel, or its gradient, lies for its transform. */
+export function refocusLayout({ block, dims }: KernelLayout): KernelLayout {
   return { kind: 'map', block, dims };
+}
+
+/** Whether nothing but the gradients of maps reads the gradient of a kernel, in that layout. */
+export function onlyRefocused(gradient: Value): boolean {
+  const fits = (node: Node): boolean => node.opType === 'RefocusMapGrad' && node.int('channels', 1) === 1;
+  return gradient.uses.length > 0 && gradient.uses.every((u) => fits(u.node));
 }
 
 /** ⌊m/2⌋ on each side. */
@@ -96,12 +109,6 @@ function around(mapKernel: readonly number[]): number[] {
 }
 
 /** [O/B · I/B, p, q, B] → [O/B · I/B, q, p, B]. */
-function swapInner(
-  { b, n }: BlockedContext,
-  v: Value,
-  count: number,
-  [p, q]: readonly [number, number],
-): Value {
-  const blocks = n.reshape(v, [count / n.block / n.block, p, q, n.block]);
-  return b.op('Transpose', [blocks], { perm: [0, 2, 1, 3] });
+function swapInner(n: Nchwc, v: Value, count: number, [p, q]: readonly [number, number]): Value {
+  return permuteRows(n, v, [count / n.block / n.block, p, q], [0, 2, 1]);
 }

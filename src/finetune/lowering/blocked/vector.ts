@@ -7,6 +7,22 @@ export function fromVector(n: Nchwc, v: Value, channels: number): Value {
   return room === 0 ? v : n.b.op('Pad', [v, n.b.i64([0, room])]);
 }
 
+/** From so many elements on passes over memory cost more than operators. */
+const LONG = 2 ** 16;
+
+/** Divides long kernels, and is enough for threads to share. */
+const ROWS = 16;
+
+/** sum + factor·v, [n]: an affine map of one block of channels, over rows that threads share. `sum` is written over. */
+export function addScaled(n: Nchwc, sum: Value, v: Value, factor: number): Value | undefined {
+  const size = v.shape?.[0] ?? 0;
+  // A sum that has other readers would be copied by one thread.
+  if (size < LONG || size % (n.block * ROWS) !== 0 || sum.uses.length > 0) return undefined;
+  const dims = [1, n.block, ROWS, size / n.block / ROWS];
+  const scale = n.constant([n.block], factor);
+  return n.reshape(n.affine(n.reshape(v, dims), dims, { scale, sum: n.reshape(sum, dims) }), [size]);
+}
+
 /** [Cp] → [C]. */
 export function toVector(n: Nchwc, v: Value, channels: number): Value {
   if (n.padded(channels) === channels) return v;

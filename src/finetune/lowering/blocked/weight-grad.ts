@@ -7,6 +7,7 @@ import { geometryOf } from '../../autodiff/geometry.js';
 import { axesOf, kernelLayout } from './geometry.js';
 import { gradientOf } from './input-grad.js';
 import { type KernelLayout, scaleOutputs } from './kernel.js';
+import { onlyRefocused, refocusLayout } from './refocus.js';
 import type { BlockedContext } from './rule.js';
 import { depthwise } from './weight-grad/depthwise.js';
 import { denseWeightGrad } from './weight-grad/formulations.js';
@@ -31,10 +32,11 @@ export function convWeightGrad(c: BlockedContext): boolean {
   if (layout.kind === 'stem' && axes.some((a) => a.dilation !== 1)) return false;
   const { gradient, factor } = gradientOf(c, dy);
   const source = layout.kind === 'stem' ? x : t.clean(x).value;
+  const wanted = layout.kind === 'dense' && onlyRefocused(node.output()) ? refocusLayout(layout) : layout;
   const task: WeightGradTask = {
     n,
     t,
-    kind: layout.kind === 'stem' ? 'stem' : 'dense',
+    kind: wanted.kind === 'depthwise' ? 'dense' : wanted.kind,
     x: source,
     dy: gradient.value,
     images: xShape[0],
@@ -42,10 +44,10 @@ export function convWeightGrad(c: BlockedContext): boolean {
     outputs: n.padded(wShape[0]),
     axes,
   };
-  const value = formulate(task, layout);
+  const value = formulate(task, wanted);
   t.setKernel(node.output(), {
-    layout,
-    value: factor ? scaleOutputs(n.b, layout, value, factor) : value,
+    layout: wanted,
+    value: factor ? scaleOutputs(n.b, wanted, value, factor) : value,
   });
   return true;
 }

@@ -14,20 +14,33 @@
  */
 import type { Value } from '../../../../onnx/index.js';
 import type { Axis } from '../geometry.js';
+import { permuteRows } from '../rows.js';
 import { areChained, type Grouping, groupingOf, isWhole } from './grouping.js';
 import { linesOf, sourceOf } from './map-source.js';
 import { pixelsOf, sumFirst, type WeightGradTask } from './task.js';
 
 export function byMaps(task: WeightGradTask): Value {
-  const { n, outputs, inputs, axes, kind } = task;
+  const { n, outputs, inputs, axes } = task;
   const [first, ...others] = imageParts(task);
   const sum = others.reduce((all, part) => sumByTaps(part, all), sumByTaps(first));
+  return n.reshape(inOrder(task, sum), [outputs, inputs, ...axes.map((a) => a.kernel)]);
+}
+
+/** What {@link sumByTaps} makes, as the kernel lies. */
+function inOrder(task: WeightGradTask, sum: Value): Value {
+  const { n, outputs, inputs, axes, kind } = task;
+  const { b, block } = n;
   const [kh, kw] = axes.map((a) => a.kernel);
-  const [taps, perm] =
-    kind === 'stem'
-      ? [n.reshape(sum, [outputs / n.block, kh * kw, inputs, n.block]), [0, 2, 1, 3]]
-      : [sum, [0, 2, 1, 3, 4]];
-  return n.reshape(n.b.op('Transpose', [taps], { perm }), [outputs, inputs, kh, kw]);
+  switch (kind) {
+    case 'dense':
+      return b.op('Transpose', [sum], { perm: [0, 2, 1, 3, 4] });
+    case 'stem':
+      return b.op('Transpose', [n.reshape(sum, [outputs / block, kh * kw, inputs, block])], {
+        perm: [0, 2, 1, 3],
+      });
+    case 'map':
+      return permuteRows(n, sum, [outputs / block, kh, inputs / block, kw, block], [0, 2, 4, 1, 3]);
+  }
 }
 
 /** The task, or several of some of its images where they are no count that the runtime takes, or few large groups. */

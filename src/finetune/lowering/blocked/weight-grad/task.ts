@@ -35,7 +35,8 @@ export function isPointwise({ axes }: Windows): boolean {
 export interface WeightGradTask extends WeightGradShape {
   readonly n: Nchwc;
   readonly t: Tracker;
-  readonly kind: 'dense' | 'stem';
+  /** How dW is to lie, 1×1 kernels aside. */
+  readonly kind: 'dense' | 'stem' | 'map';
   /** [N, inputs, H, W] in blocks; for a stem in NCHW. */
   readonly x: Value;
   /** [N, outputs, oH, oW] in blocks. */
