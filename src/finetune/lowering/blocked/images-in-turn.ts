@@ -41,11 +41,12 @@ function inTurn(n: Nchwc, x: Value, from: Dims, w: Value, to: Dims, options: Con
   const [images, inputs, height, width] = from;
   const [top, left, bottom, right] = options.pads ?? [0, 0, 0, 0];
   const [rows, columns] = options.dilations ?? [1, 1];
-  const pixel = images * n.block;
-  const lines = n.reshape(turned(n, x, from), [(inputs / n.block) * height, width * pixel]);
-  const padded =
-    left + right === 0 ? lines : n.b.op('Pad', [lines, n.b.i64([0, left * pixel, 0, right * pixel])]);
-  const source = n.reshape(padded, [1, inputs, height, (left + width + right) * images]);
+  const wide = (left + width + right) * images;
+  const source = n.affine(
+    n.reshape(turned(n, x, from), [1, inputs, height, width * images]),
+    [1, inputs, height, wide],
+    { pads: [0, left * images, 0, right * images] },
+  );
   const joined = [1, to[1], to[2], to[3] * images];
   const y = n.conv(source, w, joined, {
     ...options,

@@ -10,10 +10,9 @@ import { type KernelLayout, packedDims } from './kernel.js';
 import type { Nchwc } from './nchwc.js';
 import { permuteRows } from './rows.js';
 import type { BlockedContext } from './rule.js';
-import { addScaled } from './vector.js';
 
 export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
-  const { b, n, t, node, shape } = c;
+  const { n, t, node, shape } = c;
   const [base, map] = [node.input(0), node.input(1)];
   if (node.int('channels', 1) !== 1 || shape(base).length !== 4) return false;
   const mapKernel = shape(map).slice(2);
@@ -36,9 +35,8 @@ export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
         pads: around(mapKernel),
         group: count,
       });
-      const flat = (v: Value): Value => n.reshape(v, [sizeOf(size)]);
-      const [from, to] = [flat(source), flat(transformed)];
-      const sum = addScaled(n, to, from, 1) ?? b.op('Add', [from, to]);
+      // In the dims of the transform: constants in two dims would be held twice.
+      const sum = n.affine(source, [1, count, kh, kw], { sum: transformed });
       return n.reshape(swapInner(n, sum, count, [n.block, kh * kw]), packedDims(layout));
     },
   });
