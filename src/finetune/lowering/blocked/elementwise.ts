@@ -144,7 +144,7 @@ function addKernels({ b, t, node }: BlockedContext): boolean {
 }
 
 function accumulate(c: BlockedContext): boolean {
-  const { t, node, shape } = c;
+  const { n, t, node, shape } = c;
   const [p, q] = [node.input(0), node.input(1)];
   const dims = shape(node.output());
   if (dims.length !== 4 || p === q) return false;
@@ -171,9 +171,13 @@ function accumulate(c: BlockedContext): boolean {
       t.set(node.output(), { kind: 'residual', pending, other: second });
       return true;
     }
-    // A sum with other readers would be copied by one thread: then a plain Add is cheaper.
-    if (second.uses.length !== 1) continue;
-    t.setBlocked(node.output(), pending.emit({ sum: t.clean(second).value }));
+    const other = t.clean(second).value;
+    // A sum with other readers would be copied by one thread.
+    if (second.uses.length === 1) t.setBlocked(node.output(), pending.emit({ sum: other }));
+    else {
+      const made = pending.emit({});
+      t.setBlocked(node.output(), { ...made, value: n.plus(made.value, other, made.dims) });
+    }
     return true;
   }
   return false;

@@ -38,7 +38,7 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const emit = (): Blocked => {
     const value = rows
       ? rowsFirst({ n, axes, x: source, y: largest }, rows, small.value)
-      : tapByTap({ n, axes, x: source, y: largest }, small.value);
+      : tapByTap({ n, axes, x: source, y: largest }, small.value, false);
     return { ...source, value, dirty: small.dirty };
   };
   t.set((rectifier ?? node).output(), { kind: 'unpooled', gradient: { small, largest, source, emit } });
@@ -60,11 +60,12 @@ interface Pooling {
  */
 function rowsFirst(pooling: Pooling, largest: Blocked, dy: Value): Value {
   const [rows, columns] = pooling.axes;
-  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largest }, dy);
-  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], y: largest }, between);
+  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largest }, dy, false);
+  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], y: largest }, between, true);
 }
 
-function tapByTap({ n, axes, x, y }: Pooling, dy: Value): Value {
+/** @param own whether nothing else reads dY */
+function tapByTap({ n, axes, x, y }: Pooling, dy: Value, own: boolean): Value {
   const { b } = n;
   const counts = axes.map((a) => Math.ceil(a.size / a.stride));
   const [rows, columns] = axes.map((a) => Array.from({ length: a.kernel }, (_, tap) => sampling(a, tap)));
@@ -88,7 +89,7 @@ function tapByTap({ n, axes, x, y }: Pooling, dy: Value): Value {
     let value = free;
     if (at < taps.length - 1) {
       value = b.op('Mul', [free, equalAt(r, q)]);
-      free = b.op('Sub', [free, value]);
+      free = own || at > 0 ? n.plus(free, value, y.dims, -1) : b.op('Sub', [free, value]);
     }
     const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
     shares.push({ value, phase: `${py.phase} ${px.phase}`, shifts: [py.shift, px.shift] });

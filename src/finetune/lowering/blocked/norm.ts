@@ -197,7 +197,7 @@ export function batchNormTrainGrad(c: BlockedContext, table: StatisticsTable): b
     // A sum that has other readers would be copied by one thread.
     return own
       ? n.affine(u.value, u.dims, { scale: scaleBy, bias, sum: source })
-      : b.op('Add', [n.affine(u.value, u.dims, { scale: scaleBy, bias }), source]);
+      : n.plus(n.affine(u.value, u.dims, { scale: scaleBy, bias }), source, u.dims);
   };
   if (fold) {
     const value = make(gradient.value, dy.uses.length === 1, undefined);

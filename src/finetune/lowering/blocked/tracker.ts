@@ -253,7 +253,7 @@ export class Tracker {
         return entry.pending.emit({});
       case 'residual': {
         const first = entry.pending.emit({});
-        const value = n.b.op('Add', [first.value, this.clean(entry.other).value]);
+        const value = n.plus(first.value, this.clean(entry.other).value, first.dims);
         return { ...first, value };
       }
       case 'unpooled':
