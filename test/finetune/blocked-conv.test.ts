@@ -250,13 +250,18 @@ test('dW by maps is right however images are put into groups, and rows into band
   }
 });
 
-test('more images than the runtime takes channels, and no multiple of a block', () =>
-  inner(
-    [9, 17, 20, 31].flatMap((images) => [
+test('more images than the runtime takes channels, and no multiple of a block', async () => {
+  const counts = [9, 17, 20, 31];
+  await inner(
+    counts.flatMap((images) => [
       { x: [images, 16, 3, 3], o: 16, k: [3, 3], p: around([3, 3]) },
+      { x: [images, 48, 3, 3], o: 32, k: [3, 3], p: around([3, 3]) },
       { x: [images, 16, 8, 9], o: 16, k: [2, 1] },
     ]),
-  ));
+  );
+  const stems = counts.map((images): ConvCase => ({ x: [images, 3, 9, 8], o: 16, k: [3, 3], s: [2, 2] }));
+  await check(stems.map((c) => convCase(c, true)));
+});
 
 test('large kernels on small maps take the images in turn, and are right', async () => {
   const large: readonly ConvCase[] = [

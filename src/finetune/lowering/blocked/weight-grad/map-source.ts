@@ -3,7 +3,23 @@ import { Tensor, type Value } from '../../../../onnx/index.js';
 import type { Axis } from '../geometry.js';
 import type { Nchwc } from '../nchwc.js';
 import { movedPixels } from '../pixels.js';
+import { permuteRows } from '../rows.js';
 import { inputDims, type WeightGradTask } from './task.js';
+
+/** Some of the images of a task; x and dy are of all. */
+export interface PartOfTask extends WeightGradTask {
+  /** The first of them. */
+  readonly first: number;
+  /** How many x and dy are of. */
+  readonly total: number;
+}
+
+/** The images of a tensor of all. */
+export function imagesOf({ n, images, first, total }: PartOfTask, v: Value): Value {
+  if (images === total) return v;
+  const bounds = [first, first + images, 0].map((at) => n.b.i64([at]));
+  return n.b.op('Slice', [v, ...bounds]);
+}
 
 /** How many lines of X a row of pixels is, and how many channels lie together in one. */
 export function linesOf({ kind, n, inputs }: WeightGradTask): {
@@ -22,14 +38,14 @@ export interface Source {
 }
 
 /** @param bands that the rows of dY are cut into */
-export function sourceOf(task: WeightGradTask, bands: number): Source {
+export function sourceOf(task: PartOfTask, bands: number): Source {
   const { begin } = task.axes[0];
   const seen = begin >= 0 && begin < reachOf(task.axes[0]);
   return bands === 1 && seen ? imagined(task) : framed(task, bands);
 }
 
 /** Rows of zeros cost nothing where the product passes over them. */
-function imagined(task: WeightGradTask): Source {
+function imagined(task: PartOfTask): Source {
   const { n, images, axes } = task;
   const [rows, columns] = axes;
   const { lines, together } = linesOf(task);
@@ -44,7 +60,7 @@ function imagined(task: WeightGradTask): Source {
 }
 
 /** The rows that each band of dY's rows reads; neighbours share some. */
-function framed(task: WeightGradTask, bands: number): Source {
+function framed(task: PartOfTask, bands: number): Source {
   const { n, images, axes } = task;
   const [rows, columns] = axes;
   const { lines, together } = linesOf(task);
@@ -71,16 +87,21 @@ function reachOf(a: Axis): number {
 }
 
 /** X moved into a frame of `size`, zeros around it: by image, row, line of channels, column, channel. */
-function rowsOf(task: WeightGradTask, size: readonly number[], shifts: readonly number[]): Value {
-  const { n, t, kind, x, images } = task;
+function rowsOf(task: PartOfTask, size: readonly number[], shifts: readonly number[]): Value {
+  const { n, t, kind, x, images, first, total } = task;
   const { lines, together } = linesOf(task);
   const [height, width] = size;
-  return t.derived(x, `rows of ${size} from ${shifts}`, () => {
-    if (kind === 'stem') return stemRows(task, size, shifts);
-    const moved = movedPixels(n, x, inputDims(task), size, shifts);
-    if (lines === 1) return moved;
-    const apart = n.reshape(moved, [images, lines, height, width * together]);
-    return n.b.op('Transpose', [apart], { perm: [0, 2, 1, 3] });
+  return t.derived(x, `rows of ${size} from ${shifts}, ${images} images from ${first}`, () => {
+    if (kind === 'stem') return stemRows({ ...task, x: imagesOf(task, x) }, size, shifts);
+    const moved = t.derived(x, `moved by ${shifts} in ${size}`, () =>
+      movedPixels(n, x, inputDims({ ...task, images: total }), size, shifts),
+    );
+    if (lines === 1) return imagesOf(task, moved);
+    return permuteRows(n, moved, [images, lines, height], [0, 2, 1], {
+      width: width * together,
+      total: total * lines * height,
+      first: first * lines * height,
+    });
   });
 }
 

@@ -16,7 +16,7 @@ import type { Value } from '../../../../onnx/index.js';
 import type { Axis } from '../geometry.js';
 import { permuteRows } from '../rows.js';
 import { areChained, type Grouping, groupingOf, isWhole } from './grouping.js';
-import { linesOf, sourceOf } from './map-source.js';
+import { imagesOf, linesOf, type PartOfTask, sourceOf } from './map-source.js';
 import { pixelsOf, sumFirst, type WeightGradTask } from './task.js';
 
 export function byMaps(task: WeightGradTask): Value {
@@ -43,13 +43,13 @@ function inOrder(task: WeightGradTask, sum: Value): Value {
   }
 }
 
-/** The task, or several of some of its images where they are no count that the runtime takes, or few large groups. */
-function imageParts(task: WeightGradTask): readonly WeightGradTask[] {
-  let first = 0;
+/** All images of a task, or some, where they are no count that the runtime takes, or few large groups. */
+function imageParts(task: WeightGradTask): readonly PartOfTask[] {
+  let next = 0;
   return imageCounts(task).map((images) => {
-    const [x, dy] = [task.x, task.dy].map((v) => imagesOf(task, v, first, images));
-    first += images;
-    return { ...task, images, x, dy };
+    const first = next;
+    next += images;
+    return { ...task, images, first, total: task.images };
   });
 }
 
@@ -64,14 +64,8 @@ function imageCounts(task: WeightGradTask): readonly number[] {
   return areChained(images, groups) ? new Array<number>(groups).fill(images) : [task.images];
 }
 
-function imagesOf({ n, images }: WeightGradTask, v: Value, first: number, count: number): Value {
-  if (count === images) return v;
-  const bounds = [first, first + count, 0].map((at) => n.b.i64([at]));
-  return n.b.op('Slice', [v, ...bounds]);
-}
-
 /** [O/B, kh, C/B, kw, B·B], or [O/B, kh, 1, kw, C·B] of a stem. @param before is added */
-function sumByTaps(task: WeightGradTask, before?: Value): Value {
+function sumByTaps(task: PartOfTask, before?: Value): Value {
   const { b } = task.n;
   const [rows, columns] = task.axes.map(undilated);
   const parts = rows.map((r) => columns.map((c) => ({ ...task, axes: [r, c] })));
@@ -98,7 +92,7 @@ function undilated(a: Axis): readonly Axis[] {
 }
 
 /** The same of a kernel without dilation. */
-function sumOfMaps(task: WeightGradTask, before?: Value): Value {
+function sumOfMaps(task: PartOfTask, before?: Value): Value {
   const { n, images, outputs, axes } = task;
   const { lines, together } = linesOf(task);
   const [rows, columns] = axes;
@@ -120,11 +114,16 @@ function sumOfMaps(task: WeightGradTask, before?: Value): Value {
 }
 
 /** dY as [groups·O, images·bands, rows, oW] */
-function kernelsOf(task: WeightGradTask, { images, bands }: Grouping): Value {
+function kernelsOf(task: PartOfTask, { images, bands }: Grouping): Value {
   const { n, outputs, axes } = task;
   const groups = task.images / images;
   const dims = [groups * outputs, images * bands, axes[0].out / bands, axes[1].out];
-  if (images === 1) return n.reshape(task.dy, dims);
-  const apart = n.reshape(task.dy, [groups, images, outputs / n.block, pixelsOf(task) * n.block]);
-  return n.reshape(n.b.op('Transpose', [apart], { perm: [0, 2, 1, 3] }), dims);
+  if (images === 1) return n.reshape(imagesOf(task, task.dy), dims);
+  const blocks = outputs / n.block;
+  const turned = permuteRows(n, task.dy, [groups, images, blocks], [0, 2, 1], {
+    width: pixelsOf(task) * n.block,
+    total: task.total * blocks,
+    first: task.first * blocks,
+  });
+  return n.reshape(turned, dims);
 }
