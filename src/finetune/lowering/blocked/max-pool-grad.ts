@@ -38,7 +38,7 @@ export function maxPoolGrad(c: BlockedContext): boolean {
   const emit = (): Blocked => {
     const value = rows
       ? rowsFirst({ n, axes, x: source, y: largest }, rows, small.value)
-      : tapByTap({ n, axes, x: source, y: largest }, small.value, false);
+      : direct({ n, axes, x: source, y: largest }, small.value);
     return { ...source, value, dirty: small.dirty };
   };
   t.set((rectifier ?? node).output(), { kind: 'unpooled', gradient: { small, largest, source, emit } });
@@ -54,44 +54,71 @@ interface Pooling {
   readonly y: Pick<Blocked, 'value' | 'dims'>;
 }
 
+function direct(pooling: Pooling, dy: Value): Value {
+  return tapByTap(pooling, comparisons(pooling), dy, 'shared');
+}
+
 /**
  * The first maximum in row-major order is the first of its row, in the first row whose largest value is the maximum: the
  * gradient goes to the largest values of rows first, and from there along the rows; kh + kw taps in place of kh·kw.
  */
 function rowsFirst(pooling: Pooling, largest: Blocked, dy: Value): Value {
   const [rows, columns] = pooling.axes;
-  const between = tapByTap({ ...pooling, axes: [rows, pointAxis(columns.out)], x: largest }, dy, false);
-  return tapByTap({ ...pooling, axes: [pointAxis(rows.size), columns], y: largest }, between, true);
+  const across: Pooling = { ...pooling, axes: [rows, pointAxis(columns.out)], x: largest };
+  const along: Pooling = { ...pooling, axes: [pointAxis(rows.size), columns], y: largest };
+  // Of what an operator waits for, the runtime runs first what stands last: these after all that comes of the columns, when
+  // nothing needs the largest values of rows any more.
+  const equal = comparisons(along, 'spare');
+  const between = tapByTap(across, comparisons(across), dy, 'shared');
+  return tapByTap(along, equal, between, 'spare');
 }
 
-/** @param own whether nothing else reads dY */
-function tapByTap({ n, axes, x, y }: Pooling, dy: Value, own: boolean): Value {
-  const { b } = n;
-  const counts = axes.map((a) => Math.ceil(a.size / a.stride));
-  const [rows, columns] = axes.map((a) => Array.from({ length: a.kernel }, (_, tap) => sampling(a, tap)));
-  const [images, groups] = x.dims;
-  // Equal: 0 + 1; smaller: far below.
-  const equalAt = (r: Sampling, q: Sampling): Value => {
+/** Whether a value has other readers, or may be written over. */
+type Readers = 'shared' | 'spare';
+
+interface Tap {
+  readonly row: number;
+  readonly column: number;
+}
+
+function tapsOf([rows, columns]: readonly Axis[]): readonly Tap[] {
+  const all = Array.from({ length: rows.kernel * columns.kernel }, (_, at) => at);
+  return all.map((at) => ({ row: Math.floor(at / columns.kernel), column: at % columns.kernel }));
+}
+
+/** For all taps but the last: 1 where X at the tap is Y, else 0. @param readers of Y */
+function comparisons({ n, axes, x, y }: Pooling, readers: Readers = 'shared'): readonly Value[] {
+  const compared = tapsOf(axes).slice(0, -1);
+  const channels = x.dims[1];
+  return compared.map(({ row, column }, at) => {
+    const [r, q] = [sampling(axes[0], row), sampling(axes[1], column)];
     const kernel = [r.kernel, q.kernel];
-    return n.conv(x.value, oneHot(n, groups, kernel, [r.hot, q.hot], 1), y.dims, {
+    // Of Y less X, 0 becomes 1, and more far less than 0.
+    return n.conv(x.value, oneHot(n, channels, kernel, [r.hot, q.hot], -1), y.dims, {
       kernel,
       strides: axes.map((a) => a.stride),
       pads: [r.before, q.before, r.after, q.after],
-      group: groups,
-      sum: negative(n, y, r, q),
-      activation: { name: 'HardSigmoid', parameters: [STEEP, 1] },
+      group: channels,
+      sum: largestFor(n, y, r, q, at === compared.length - 1 ? readers : 'shared'),
+      activation: { name: 'HardSigmoid', parameters: [-STEEP, 1] },
     });
-  };
+  });
+}
+
+/** @param equal by tap, see {@link comparisons}, @param readers of dY */
+function tapByTap({ n, axes, x, y }: Pooling, equal: readonly Value[], dy: Value, readers: Readers): Value {
+  const { b } = n;
+  const counts = axes.map((a) => Math.ceil(a.size / a.stride));
+  const [images, groups] = x.dims;
   let free = dy;
   const shares: Share[] = [];
-  const taps = rows.flatMap((r, i) => columns.map((q, j) => ({ r, q, i, j })));
-  for (const [at, { r, q, i, j }] of taps.entries()) {
+  for (const [at, { row, column }] of tapsOf(axes).entries()) {
     let value = free;
-    if (at < taps.length - 1) {
-      value = b.op('Mul', [free, equalAt(r, q)]);
-      free = own || at > 0 ? n.plus(free, value, y.dims, -1) : b.op('Sub', [free, value]);
+    if (at < equal.length) {
+      value = b.op('Mul', [free, equal[at]]);
+      free = at > 0 || readers === 'spare' ? n.plus(free, value, y.dims, -1) : b.op('Sub', [free, value]);
     }
-    const [py, px] = [phaseOf(axes[0], i), phaseOf(axes[1], j)];
+    const [py, px] = [phaseOf(axes[0], row), phaseOf(axes[1], column)];
     shares.push({ value, phase: `${py.phase} ${px.phase}`, shifts: [py.shift, px.shift] });
   }
   // What stays in its place comes first: what moves is added to it on its way.
@@ -162,13 +189,19 @@ function phaseOf(a: Axis, tap: number): { phase: number; shift: number } {
   return { shift, phase: at - shift * a.stride };
 }
 
-/** −Y; and far less where the tap lies outside the input, so that no padding is equal to it. */
-function negative(n: Nchwc, { value, dims }: Pooling['y'], r: Sampling, q: Sampling): Value {
+/** Y to be written over; far more where the tap lies outside the input, so that no padding is equal to it. */
+function largestFor(
+  n: Nchwc,
+  { value, dims }: Pooling['y'],
+  r: Sampling,
+  q: Sampling,
+  readers: Readers,
+): Value {
   const valid = r.valid.flatMap((row) => q.valid.map((ok) => row && ok));
-  if (valid.every((ok) => ok)) return n.affine(value, dims, { scale: n.constant([dims[1]], -1) });
+  if (valid.every((ok) => ok)) return readers === 'spare' ? value : n.affine(value, dims);
   const bounds = n.shared(`inside ${r.valid.join()} ${q.valid.join()}`, () => {
-    const data = valid.flatMap((ok) => new Array<number>(n.block).fill(ok ? 0 : -FAR));
+    const data = valid.flatMap((ok) => new Array<number>(n.block).fill(ok ? 0 : FAR));
     return n.b.f32(data, [1, 1, valid.length, n.block]);
   });
-  return n.reshape(n.b.op('Sub', [bounds, n.panels(value, dims)]), dims);
+  return n.reshape(n.b.op('Add', [n.panels(value, dims), bounds]), dims);
 }
