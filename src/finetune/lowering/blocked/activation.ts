@@ -56,7 +56,7 @@ function activated(pending: Pending, { source, of }: Increasing, activation: Act
   return {
     takes: [],
     emit: () => pending.emit({ activation }),
-    increasing: { source, of: (elements) => of(elements, activation) },
+    increasing: { source, of: (elements) => of(elements, { activation }) },
   };
 }
 

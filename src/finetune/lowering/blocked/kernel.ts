@@ -27,7 +27,8 @@ export function packedDims({ kind, block, dims }: KernelLayout): number[] {
   return [roundUp(o, block), hasInputBlocks(kind) ? roundUp(i, block) : i, ...kernel];
 }
 
-function hasInputBlocks(kind: KernelKind): boolean {
+/** Whether input channels are in blocks, too. */
+export function hasInputBlocks(kind: KernelKind): boolean {
   return kind === 'dense' || kind === 'map';
 }
 

@@ -20,7 +20,7 @@ export function maxPool(c: BlockedContext): boolean {
     axes,
     x.uses.some((u) => u.node.opType === 'MaxPoolGrad'),
   );
-  t.setBlocked(node.output(), before ? before.of(largest) : largest);
+  t.setBlocked(node.output(), before ? before.of(largest, {}) : largest);
   return true;
 }
 

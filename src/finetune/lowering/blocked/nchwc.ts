@@ -98,9 +98,9 @@ export class Nchwc {
     return this.conv(v, w, dims, { ...rest, kernel: [1, 1], group: channels });
   }
 
-  /** sum ± v, written over `sum`, which nothing else may read: half of the time that an Add takes. */
-  plus(sum: Value, v: Value, dims: readonly number[], sign: 1 | -1 = 1): Value {
-    return this.affine(v, dims, { sum, scale: sign === 1 ? undefined : this.constant([dims[1]], sign) });
+  /** sum + factor·v, written over `sum`, which nothing else may read: half of the time that an Add takes. */
+  plus(sum: Value, v: Value, dims: readonly number[], factor = 1): Value {
+    return this.affine(v, dims, { sum, scale: this.constant([dims[1], 1, 1, 1], factor) });
   }
 
   /** A constant filled with one value, shared. */

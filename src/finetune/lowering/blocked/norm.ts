@@ -32,7 +32,7 @@ export interface Statistics {
   /** Mean of u; undefined: 0. */
   readonly mean: Value | undefined;
   readonly inverse: Value;
-  /** a, by the sign if there is one */
+  /** γ·i: what dX by the input less the shift is scaled by, whatever the sign of u. */
   readonly scale: Value;
   /** ±1 where u has the sign of γ. */
   readonly sign: Value | undefined;
@@ -57,8 +57,8 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
     return true;
   }
   const perM = b.f32(channels / sizeOf(dims4));
-  const factor = fromVector(n, gamma, channels);
-  const sign = isPooled(node.output(0)) && !isCostly(x) ? signOf(b, factor) : undefined;
+  const [gammas, betas] = [gamma, beta].map((v) => fromVector(n, v, channels));
+  const sign = isPooled(node.output(0)) && !isCostly(x) ? signOf(b, gammas) : undefined;
   const { u, shift } = shifted(c, x, guess, { perM, sign });
   const fromGuess = shift.kind === 'guess';
   const mean = fromGuess
@@ -71,10 +71,9 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
     : squares;
   const epsilon = b.f32(node.float('epsilon', 1e-5));
   const inverse = b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
-  const scale = b.op('Mul', [factor, inverse]);
+  const scale = b.op('Mul', [gammas, inverse]);
   const slope = sign ? b.op('Abs', [scale]) : scale;
-  const padded = fromVector(n, beta, channels);
-  const bias = mean ? b.op('Sub', [padded, b.op('Mul', [slope, mean])]) : padded;
+  const bias = mean ? b.op('Sub', [betas, b.op('Mul', [slope, mean])]) : betas;
   const of = (v: Blocked, { activation, sum }: Extra): Blocked => ({
     ...v,
     value: n.affine(v.value, v.dims, { scale: slope, bias, sum, activation }),
@@ -82,9 +81,7 @@ export function batchNormTrain(c: BlockedContext, table: StatisticsTable): boole
   const pending: Pending = {
     takes: ['activation', 'sum'],
     emit: (extra) => of(u, extra),
-    ...(sign && {
-      increasing: { source: u, of: (v, activation) => of(v, activation ? { activation } : {}) },
-    }),
+    ...(sign && { increasing: { source: u, of } }),
   };
   t.set(node.output(0), { kind: 'pending', pending });
   const own = mean && sign ? b.op('Mul', [mean, sign]) : mean;
@@ -136,7 +133,12 @@ function isPooled(y: Value): boolean {
 /** Whether the sign would be put into a kernel that is not small beside its map. */
 function isCostly(x: Value): boolean {
   const kernel = x.producer?.opType === 'Conv' ? x.producer.input(1).shape : undefined;
-  return kernel !== undefined && sizeOf(kernel) >= FOLD_SHARE * sizeOf(x.shape ?? []);
+  return kernel !== undefined && !isSmall(kernel, sizeOf(x.shape ?? []));
+}
+
+/** Whether a kernel is scaled rather than a map of so many elements. */
+function isSmall(kernel: readonly number[], elements: number): boolean {
+  return sizeOf(kernel) < FOLD_SHARE * elements;
 }
 
 function signOf(b: GraphBuilder, v: Value): Value {
@@ -227,7 +229,7 @@ function leavesFactor(dx: Value, elements: number): boolean {
         : node.opType === 'ConvWeightGrad'
           ? node.output().shape
           : undefined;
-    return kernel !== undefined && sizeOf(kernel) < FOLD_SHARE * elements;
+    return kernel !== undefined && isSmall(kernel, elements);
   });
 }
 

@@ -1,4 +1,4 @@
-/** Average pools and sums over pixels on blocked tensors. */
+/** Average and global pools, and sums over pixels, on blocked tensors. */
 import { sizeOf } from '../../../onnx/index.js';
 import { geometryOf, poolGeometry } from '../../autodiff/geometry.js';
 import { windowShares } from '../portable/pool.js';

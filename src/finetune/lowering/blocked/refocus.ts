@@ -6,7 +6,7 @@
  * Gram, depthwise: Z·K on the rows as they lie, [C/B, taps, B]: a product with K from the left, for K is symmetric.
  */
 import { type Node, sizeOf, type Value } from '../../../onnx/index.js';
-import { type KernelLayout, packedDims } from './kernel.js';
+import { hasInputBlocks, type KernelLayout, packedDims } from './kernel.js';
 import type { Nchwc } from './nchwc.js';
 import { permuteRows } from './rows.js';
 import type { BlockedContext } from './rule.js';
@@ -36,7 +36,7 @@ export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
         group: count,
       });
       // In the dims of the transform: constants in two dims would be held twice.
-      const sum = n.affine(source, [1, count, kh, kw], { sum: transformed });
+      const sum = n.plus(transformed, source, [1, count, kh, kw]);
       return n.reshape(swapInner(n, sum, count, [n.block, kh * kw]), packedDims(layout));
     },
   });
@@ -46,7 +46,7 @@ export function refocusKernel(c: BlockedContext, plain: () => Value): boolean {
 export function refocusMapGrad({ n, t, node }: BlockedContext): boolean {
   const [base, gradient] = [node.input(0), node.input(1)];
   const kernel = t.packed(gradient);
-  if (node.int('channels', 1) !== 1 || !kernel || !/^(dense|map)$/.test(kernel.layout.kind)) return false;
+  if (node.int('channels', 1) !== 1 || !kernel || !hasInputBlocks(kernel.layout.kind)) return false;
   const images = refocusLayout(kernel.layout);
   const size = packedDims(images);
   const count = size[0] * size[1];

@@ -33,8 +33,8 @@ export interface Pending {
 /** What a result is made of element by element, by increasing functions: the largest elements can be taken first. */
 export interface Increasing {
   readonly source: Blocked;
-  /** The result of some elements of the source, with an activation that the result takes in. */
-  of(elements: Blocked, activation?: Activation): Blocked;
+  /** The result of some elements of the source. */
+  of(elements: Blocked, extra: Pick<Extra, 'activation'>): Blocked;
 }
 
 /** A gradient that is zero but at the places that the largest values of windows come from. */

@@ -7,6 +7,12 @@ export function fromVector(n: Nchwc, v: Value, channels: number): Value {
   return room === 0 ? v : n.b.op('Pad', [v, n.b.i64([0, room])]);
 }
 
+/** [Cp] → [C]. */
+export function toVector(n: Nchwc, v: Value, channels: number): Value {
+  if (n.padded(channels) === channels) return v;
+  return n.b.op('Slice', [v, n.b.i64([0]), n.b.i64([channels]), n.b.i64([0])]);
+}
+
 /** From so many elements on passes over memory cost more than operators. */
 const LONG = 2 ** 16;
 
@@ -19,12 +25,5 @@ export function addScaled(n: Nchwc, sum: Value, v: Value, factor: number): Value
   // A sum that has other readers would be copied by one thread.
   if (size < LONG || size % (n.block * ROWS) !== 0 || sum.uses.length > 0) return undefined;
   const dims = [1, n.block, ROWS, size / n.block / ROWS];
-  const scale = n.constant([n.block], factor);
-  return n.reshape(n.affine(n.reshape(v, dims), dims, { scale, sum: n.reshape(sum, dims) }), [size]);
-}
-
-/** [Cp] → [C]. */
-export function toVector(n: Nchwc, v: Value, channels: number): Value {
-  if (n.padded(channels) === channels) return v;
-  return n.b.op('Slice', [v, n.b.i64([0]), n.b.i64([channels]), n.b.i64([0])]);
+  return n.reshape(n.plus(n.reshape(sum, dims), n.reshape(v, dims), dims, factor), [size]);
 }
