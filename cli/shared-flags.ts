@@ -323,9 +323,9 @@ export const runFlags = {
     ...run,
   },
   lowering: {
-    kind: oneOf('auto', 'blocked', 'portable'),
+    kind: oneOf('auto', 'blocked', 'parallel', 'portable'),
     describe:
-      "Operators of a step; portable: standard ones, blocked: the CPU provider's own, faster; auto: blocked where doctor finds them",
+      "Operators of a step; portable: standard ones, blocked: the CPU provider's own, faster, parallel: standard ones in many small pieces, for graphics cards; auto: blocked where doctor finds them, parallel on WebGPU",
     default: REFOCUS_DEFAULTS.lowering,
     ...run,
   },

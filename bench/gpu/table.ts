@@ -44,7 +44,7 @@ export function splitTable(measurements: readonly GpuMeasurement[]): Table {
   return {
     columns: [
       ...left('network', 'training'),
-      ...right('ms/step', 'kernels', 'transfers', 'rest', 'core time', 'start s'),
+      ...right('ms/step', 'kernels', 'dispatches', 'transfers', 'rest', 'core time', 'start s'),
     ],
     rows: measurements.flatMap((m): string[][] => {
       const { split } = m.report;
@@ -57,6 +57,7 @@ export function splitTable(measurements: readonly GpuMeasurement[]): Table {
           m.training,
           digits(ms),
           kernels === undefined ? '–' : digits(kernels),
+          split.kernels ? `${split.kernels.programs.reduce((sum, p) => sum + p.dispatches, 0)}` : '–',
           digits(split.transfers),
           kernels === undefined ? '–' : digits(ms - kernels - split.transfers),
           digits(split.host),
@@ -121,7 +122,8 @@ export function resultsText(results: GpuResults, format: 'text' | 'markdown', ke
     `${m.date}; ${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB, ${m.system}; node ${m.node.replace(/^v/, '')}, ${libraries.join(', ')}.`,
     `${s.threads} threads; one process of each side, ${s.steps} steps each after ${s.warmup} of warm-up; images go up and the loss comes`,
     'down in every step. ms/step: the median. ours ÷ it: below 1 reparam is faster. card: memory of the card beyond what was in',
-    "use before, by nvidia-smi. process: VmHWM. kernels: the device's programs by its own clock, in a step that is profiled.",
+    "use before, by nvidia-smi. process: VmHWM. kernels: the device's programs by its own clock, in a step that is profiled, which",
+    'starts so many (dispatches).',
     'transfers: a run that moves the same and computes nothing. rest: the step less both. core time: of the process in a step.',
     'start: from the model to the end of the first step, which compiles.',
     ...new Set(how),

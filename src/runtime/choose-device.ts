@@ -7,8 +7,8 @@ export type DeviceChoice = 'auto' | Device;
 
 /** What a device is tried with before it is used. */
 export interface DeviceTrial {
-  /** A small piece of the work. */
-  trial(): Promise<Trial>;
+  /** A small piece of the work, in the operators that it has on the engine; the CPU runs them too. */
+  trial(engine: Engine): Promise<Trial>;
   /** How long an image takes on an engine; left out, a device that passes is taken to be faster than the CPU. */
   milliseconds?(engine: Engine): Promise<number>;
 }
@@ -47,7 +47,7 @@ export async function chooseDevice(
   if (device !== 'auto') {
     const engine = await open({ ...common, device, allowSoftware });
     try {
-      const result = await requireRight(engine, host, await trial.trial());
+      const result = await requireRight(engine, host, await trial.trial(engine));
       return { engine, reasons: [`${device} was asked for; ${result}`], tried: true };
     } catch (error) {
       await engine.close();
@@ -100,13 +100,16 @@ async function judge(
   host: Engine,
   trial: DeviceTrial,
 ): Promise<{ readonly taken: boolean; readonly text: string }> {
-  const { passed, result } = await selfTest(engine, host, await trial.trial());
-  if (!passed) return { taken: false, text: `${engine.name} computes wrongly: ${result}` };
-  if (!trial.milliseconds) return { taken: true, text: result };
+  let result: string;
   let own: number;
   try {
+    const test = await selfTest(engine, host, await trial.trial(engine));
+    if (!test.passed) return { taken: false, text: `${engine.name} computes wrongly: ${test.result}` };
+    result = test.result;
+    if (!trial.milliseconds) return { taken: true, text: result };
     own = await trial.milliseconds(engine);
   } catch (error) {
+    // Such as kernels that were asked for and that it has not, or memory that it has not.
     if (!(error instanceof ReparamError)) throw error;
     return { taken: false, text: error.facts.problem };
   }

@@ -214,7 +214,7 @@ describe('the tables', () => {
       [title, 'plain', 'PyTorch eager TF32', '1280', '50.0', '2.00', '1234', '800'],
     ]);
     expect(splitTable(measurements).rows).toEqual([
-      [title, 'plain', '100', '60.0', '5.00', '35.0', '30.0', '12.3'],
+      [title, 'plain', '100', '60.0', '60', '5.00', '35.0', '30.0', '12.3'],
     ]);
     expect(kernelTable(measurements, 1).rows).toEqual([
       [title, 'plain', 'Conv MatMul', '20', '45.0', '75 %'],

@@ -103,7 +103,7 @@ describe('the arguments', () => {
     ['--steps 1e3', /--steps/],
     ['--threads -1', /--threads/],
     ['--size 2.5', /--size/],
-    ['--lowering fast', /--lowering; expected auto, blocked, portable; found 'fast'/],
+    ['--lowering fast', /--lowering; expected auto, blocked, parallel, portable; found 'fast'/],
     ['--form refconv', /--form; expected auto, explicit, gram; found 'refconv'/],
     ['--sides eager', /--sides/],
     ['resnet20', /resnet20/],

@@ -76,9 +76,17 @@ describe('which lowering an engine gets', () => {
       expect((await chooseLowering(engine, 'auto')).name).toBe('portable');
       expect((await chooseLowering(engine, 'portable')).name).toBe('portable');
       await expect(chooseLowering(engine, 'blocked')).rejects.toThrow(
-        /an engine has no blocked kernels[\s\S]*--lowering portable/,
+        /an engine has no blocked kernels[\s\S]*--lowering auto/,
       );
     }
+  });
+
+  test('parallel on WebGPU, and wherever it is asked for', async () => {
+    const webgpu: Engine = { ...otherwise(broken), device: 'webgpu' };
+    expect((await chooseLowering(webgpu, 'auto')).name).toBe('parallel');
+    expect((await chooseLowering(webgpu, 'portable')).name).toBe('portable');
+    expect((await chooseLowering({ ...webgpu, device: 'cuda' }, 'auto')).name).toBe('portable');
+    expect((await chooseLowering(engine, 'parallel')).name).toBe('parallel');
   });
 
   test('auto: blocked where they are right', async () => {
@@ -124,6 +132,7 @@ describe('a run and its lowering', () => {
   test.each([
     ['portable', 'blocked'],
     ['blocked', 'portable'],
+    ['parallel', 'blocked'],
   ] as const)(
     'begun %s and resumed %s: it says so, and ends with the same weights but for rounding',
     async (before, after) => {
@@ -149,7 +158,7 @@ describe('a run and its lowering', () => {
     },
   );
 
-  test.each(['portable', 'blocked', 'auto'] as const)(
+  test.each(['portable', 'parallel', 'blocked', 'auto'] as const)(
     'stopped and resumed %s, it ends with the same bytes',
     async (lowering) => {
       if (lowering === 'blocked' && (await channelBlock(engine)) === undefined) return;

@@ -39,57 +39,60 @@ if (haveGoldens) {
 
 const FORMS = ['explicit', 'gram', 'auto'] as const;
 
-describe.each(['portable', 'blocked'] as const)('refocusing for ten steps against PyTorch, %s', (choice) => {
-  for (const [net, form] of REFCONV_NETS.flatMap((n) => FORMS.map((f) => [n, f] as const)))
-    goldenTest(`${net}, ${form}`, async () => {
-      const net10 = await refconvGolden(net);
-      const { info, gold, data, expanded, maps, training } = net10;
-      expect(expanded.form.layers.map((l) => l.layer).sort()).toEqual([...info.replaced].sort());
-      checkKernels(training, gold, 'start');
-      const step = await refconvStep(net10, engine, await chooseLowering(engine, choice), form);
-      const gram = form === 'explicit' ? 0 : form === 'gram' ? maps.size : depthwise(expanded.form).length;
-      expect(step.gram).toHaveLength(gram);
-      const session = await engine.stepSession(step.model, {
-        state: step.state,
-        initial: new Map(step.state.map((s) => [s.input, s.initial])),
-        fetch: [...step.fetch, ...step.probes.values()],
-      });
-      const apart = choice === 'blocked' ? (KINK[net] ?? 10) : 10;
-      const losses: number[] = [];
-      for (let i = 0; i < REFCONV_STEPS; i++) {
-        const out = await session.step(refconvFeeds(net10, step, i));
-        losses.push(Number(out.get(step.loss)?.typed()[0]));
-        if (i === 0) checkGradients(step, out, maps, gold);
-        if (i < apart && (i === 0 || i === 4 || i === 9)) {
-          const now = await trainedForm(training, step, session);
-          checkState(now, step, maps, gold, `after${i + 1}`);
-          checkKernels(now, gold, `after${i + 1}`);
+describe.each(['portable', 'parallel', 'blocked'] as const)(
+  'refocusing for ten steps against PyTorch, %s',
+  (choice) => {
+    for (const [net, form] of REFCONV_NETS.flatMap((n) => FORMS.map((f) => [n, f] as const)))
+      goldenTest(`${net}, ${form}`, async () => {
+        const net10 = await refconvGolden(net);
+        const { info, gold, data, expanded, maps, training } = net10;
+        expect(expanded.form.layers.map((l) => l.layer).sort()).toEqual([...info.replaced].sort());
+        checkKernels(training, gold, 'start');
+        const step = await refconvStep(net10, engine, await chooseLowering(engine, choice), form);
+        const gram = form === 'explicit' ? 0 : form === 'gram' ? maps.size : depthwise(expanded.form).length;
+        expect(step.gram).toHaveLength(gram);
+        const session = await engine.stepSession(step.model, {
+          state: step.state,
+          initial: new Map(step.state.map((s) => [s.input, s.initial])),
+          fetch: [...step.fetch, ...step.probes.values()],
+        });
+        const apart = KINKS[choice][net] ?? 10;
+        const losses: number[] = [];
+        for (let i = 0; i < REFCONV_STEPS; i++) {
+          const out = await session.step(refconvFeeds(net10, step, i));
+          losses.push(Number(out.get(step.loss)?.typed()[0]));
+          if (i === 0) checkGradients(step, out, maps, gold);
+          if (i < apart && (i === 0 || i === 4 || i === 9)) {
+            const now = await trainedForm(training, step, session);
+            checkState(now, step, maps, gold, `after${i + 1}`);
+            checkKernels(now, gold, `after${i + 1}`);
+          }
         }
-      }
-      // The loss of a step is that of the weights before it.
-      const goldLosses = Array.from(floats(gold.get('losses'), 'losses'));
-      const together = Math.min(apart + 1, 10);
-      expectClose(
-        losses.slice(0, together),
-        goldLosses.slice(0, together),
-        { absolute: 1e-5, relative: 1e-5 },
-        'losses',
-      );
-      expect(losses.every(Number.isFinite)).toBe(true);
+        // The loss of a step is that of the weights before it.
+        const goldLosses = Array.from(floats(gold.get('losses'), 'losses'));
+        const together = Math.min(apart + 1, 10);
+        expectClose(
+          losses.slice(0, together),
+          goldLosses.slice(0, together),
+          { absolute: 1e-5, relative: 1e-5 },
+          'losses',
+        );
+        expect(losses.every(Number.isFinite)).toBe(true);
 
-      const trained = await trainedForm(training, step, session);
-      expect(frozenHashes(trained)).toEqual(frozenHashes(expanded.model));
-      await session.release();
-      const input = Tensor.float32(info.input_shape, floats(data.get('input'), 'input'));
-      const [own, fused] = await Promise.all(
-        [trained, fuse(trained).model].map((model) => logitsOf(model, input)),
-      );
-      // The README's bound on logits after ten steps.
-      const expected = apart < 10 ? own : floats(gold.get('after10.eval_logits'), 'logits');
-      expectClose(own, expected, { absolute: 1e-4 }, 'eval logits');
-      expectClose(fused, expected, { absolute: 1e-4 }, 'eval logits, fused');
-    });
-});
+        const trained = await trainedForm(training, step, session);
+        expect(frozenHashes(trained)).toEqual(frozenHashes(expanded.model));
+        await session.release();
+        const input = Tensor.float32(info.input_shape, floats(data.get('input'), 'input'));
+        const [own, fused] = await Promise.all(
+          [trained, fuse(trained).model].map((model) => logitsOf(model, input)),
+        );
+        // The README's bound on logits after ten steps.
+        const expected = apart < 10 ? own : floats(gold.get('after10.eval_logits'), 'logits');
+        expectClose(own, expected, { absolute: 1e-4 }, 'eval logits');
+        expectClose(fused, expected, { absolute: 1e-4 }, 'eval logits, fused');
+      });
+  },
+);
 
 async function logitsOf(model: Model, input: Tensor): Promise<Float32Array> {
   const run = await engine.session(model);
@@ -110,9 +113,14 @@ const BOUND = { absolute: 2e-5 };
  * The step (from 0) in which, evaluated in float64, a pre-activation lies nearer to the 0 or 6 of a ReLU6 than float32
  * tells apart: 5.1e-7 (at 6) and 1.4e-7. On which side a run comes out depends on its rounding, and the runs part there.
  * The goldens were chosen so that PyTorch's side is that of float64; the blocked lowering sums in another order and falls
- * on the other side: it is compared up to there.
+ * on the other side: it is compared up to there. So does the parallel one, in one form each: within 2e-6 of the portable
+ * one until then, and 4e-5 and 3e-5 from it after that very step.
  */
-const KINK: Readonly<Record<string, number>> = { mobilenet_v2_narrow: 3, mobilenet_v2_zero_map5: 9 };
+const KINKS: Readonly<Record<'portable' | 'parallel' | 'blocked', Readonly<Record<string, number>>>> = {
+  portable: {},
+  parallel: { mobilenet_v2_narrow: 8, mobilenet_v2_zero_map5: 9 },
+  blocked: { mobilenet_v2_narrow: 3, mobilenet_v2_zero_map5: 9 },
+};
 
 function checkState(
   model: Model,

@@ -12,7 +12,7 @@ if (haveGoldens) {
   afterAll(() => engine.close());
 }
 
-describe.each(['portable', 'blocked'] as const)('a train step against PyTorch, %s', (choice) => {
+describe.each(['portable', 'parallel', 'blocked'] as const)('a train step against PyTorch, %s', (choice) => {
   for (const net of TRAIN_STEP_NETS)
     goldenTest(net, async () => checkTrainSteps(net, engine, await chooseLowering(engine, choice)));
 });

@@ -6,6 +6,7 @@ import { inferTrained } from '../../src/finetune/autodiff/internal.js';
 import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { lower } from '../../src/finetune/lowering/lower.js';
 import type { Lowering } from '../../src/finetune/lowering/lowering.js';
+import { parallelLowering } from '../../src/finetune/lowering/parallel/index.js';
 import { portable, portableLowering } from '../../src/finetune/lowering/portable/index.js';
 import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
 import {
@@ -50,7 +51,7 @@ const real = (dims: readonly number[], data: Float64Array): RefTensor => ({
 /**
  * Compares autodiff and the portable lowering with central differences: the scalar is Σ r·f(x) with fixed random r,
  * everything evaluated in float64 by the reference interpreter. Then runs the same graph in ONNX Runtime, in float32, and
- * what the blocked lowering makes of it.
+ * what the blocked and the parallel lowering make of it.
  */
 export async function checkGradients(name: string, test: GradientCase): Promise<void> {
   const random = randomFor('gradcheck', name);
@@ -79,6 +80,7 @@ export async function checkGradients(name: string, test: GradientCase): Promise<
   const gradients = gradientModel(model, keys, seed, portableLowering);
   const lowering = await blocked;
   const inBlocks = lowering && gradientModel(model, keys, seed, lowering);
+  const inPieces = gradientModel(model, keys, seed, parallelLowering);
   const results = [...evaluate(gradients, feeds).values()];
   lower(builder, portable);
   const scalar = (changed: ReadonlyMap<string, RefTensor>): number => {
@@ -111,6 +113,7 @@ export async function checkGradients(name: string, test: GradientCase): Promise<
   if (test.runs === false) return;
   await expectInRuntime(name, gradients, feeds, results);
   if (inBlocks) await expectInRuntime(`${name}, blocked`, inBlocks, feeds, results);
+  await expectInRuntime(`${name}, parallel`, inPieces, feeds, results);
 }
 
 // Kernels warn of attributes that newer operators dropped, whatever the session's own level is.

@@ -5,6 +5,7 @@ import { inferTrained, isInternal } from '../../src/finetune/autodiff/internal.j
 import { blockedLowering } from '../../src/finetune/lowering/blocked/index.js';
 import { type KernelLayout, packKernel, unpackKernel } from '../../src/finetune/lowering/blocked/kernel.js';
 import type { Lowering } from '../../src/finetune/lowering/lowering.js';
+import { parallelLowering } from '../../src/finetune/lowering/parallel/index.js';
 import { portableLowering } from '../../src/finetune/lowering/portable/index.js';
 import { TRAINING_OPSET } from '../../src/finetune/step/prepare.js';
 import {
@@ -231,31 +232,66 @@ export async function checkCases(
   cases: readonly LoweringCase[],
   { engine, block }: { readonly engine: Engine; readonly block: number | undefined },
 ): Promise<void> {
+  const beside = portableOf(cases);
+  // A machine runs one size itself.
+  const meant = [8, 16]
+    .filter((s) => s !== block)
+    .flatMap((size) => {
+      const lowered = lowerCases(cases, blockedLowering(size));
+      return unlikeIn64(inFloat64(lowered, unblocked(lowered.model, size)), beside, `block ${size}`);
+    });
+  const computed =
+    block === undefined ? [] : await worseThan(lowerCases(cases, blockedLowering(block)), beside, engine);
+  failOn([...meant, ...computed]);
+}
+
+/** As {@link checkCases}, for the parallel lowering, which is made of standard operators. */
+export async function checkParallelCases(cases: readonly LoweringCase[], engine: Engine): Promise<void> {
+  const beside = portableOf(cases);
+  const lowered = lowerCases(cases, parallelLowering);
+  failOn([
+    ...unlikeIn64(inFloat64(lowered, lowered.model), beside, 'parallel'),
+    ...(await worseThan(lowered, beside, engine)),
+  ]);
+}
+
+/** The portable lowering of the cases, and what it is in float64. */
+interface Beside {
+  readonly lowered: Lowered;
+  readonly exact: ReadonlyMap<string, ArrayLike<number>>;
+}
+
+function portableOf(cases: readonly LoweringCase[]): Beside {
   const names = cases.map((c) => c.name);
   expect(new Set(names).size, 'names of cases differ').toBe(names.length);
-  const wrong: string[] = [];
-  const portable = lowerCases(cases, portableLowering);
-  const exact = inFloat64(portable, portable.model);
-  const byKey = new Map(exact.map((e) => [keyOf(e), e.data]));
-  // A machine runs one size itself.
-  for (const size of [8, 16].filter((s) => s !== block)) {
-    const lowered = lowerCases(cases, blockedLowering(size));
-    for (const { of, what, data } of inFloat64(lowered, unblocked(lowered.model, size))) {
-      const error = errorOf(data, byKey.get(keyOf({ of, what })));
-      if (!(error <= ALGEBRA)) wrong.push(`${of.name}: ${what}, block ${size}, in float64: off by ${error}`);
-    }
-  }
-  if (block !== undefined) {
-    const lowered = lowerCases(cases, blockedLowering(block));
-    const [got, beside] = [await inRuntime(lowered, engine), await inRuntime(portable, engine)];
-    const theirs = new Map(beside.map((c) => [keyOf(c), errorOf(c.data, byKey.get(keyOf(c)))]));
-    for (const { of, what, data } of got) {
-      const error = errorOf(data, byKey.get(keyOf({ of, what })));
-      const own = theirs.get(keyOf({ of, what })) ?? Number.NaN;
-      if (!(error <= Math.max(TIMES * own, of.floor ?? FLOOR)))
-        wrong.push(`${of.name}: ${what}: off by ${error}, portable ${own}`);
-    }
-  }
+  const lowered = lowerCases(cases, portableLowering);
+  return { lowered, exact: new Map(inFloat64(lowered, lowered.model).map((e) => [keyOf(e), e.data])) };
+}
+
+function unlikeIn64(got: readonly Computed[], { exact }: Beside, which: string): string[] {
+  return got.flatMap(({ of, what, data }) => {
+    const error = errorOf(data, exact.get(keyOf({ of, what })));
+    return error <= ALGEBRA ? [] : [`${of.name}: ${what}, ${which}, in float64: off by ${error}`];
+  });
+}
+
+async function worseThan(
+  lowered: Lowered,
+  { lowered: portable, exact }: Beside,
+  engine: Engine,
+): Promise<string[]> {
+  const [got, beside] = [await inRuntime(lowered, engine), await inRuntime(portable, engine)];
+  const theirs = new Map(beside.map((c) => [keyOf(c), errorOf(c.data, exact.get(keyOf(c)))]));
+  return got.flatMap(({ of, what, data }) => {
+    const error = errorOf(data, exact.get(keyOf({ of, what })));
+    const own = theirs.get(keyOf({ of, what })) ?? Number.NaN;
+    return error <= Math.max(TIMES * own, of.floor ?? FLOOR)
+      ? []
+      : [`${of.name}: ${what}: off by ${error}, portable ${own}`];
+  });
+}
+
+function failOn(wrong: readonly string[]): void {
   if (wrong.length > 0) expect.fail(wrong.join('\n'));
 }
 

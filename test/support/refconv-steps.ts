@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { portableLowering } from '../../src/finetune/lowering/portable/index.js';
+import { chooseLowering } from '../../src/finetune/lowering/choose.js';
 import type { Engine } from '../../src/runtime/index.js';
 import { relativeL2 } from './close.js';
 import {
@@ -25,7 +25,7 @@ export async function checkRefconvSteps(
   relative: number,
 ): Promise<void> {
   const net = await refconvGolden(name);
-  const step = await refconvStep(net, host, portableLowering, 'auto');
+  const step = await refconvStep(net, host, await chooseLowering(engine, 'auto'), 'auto');
   const session = await engine.stepSession(step.model, {
     state: step.state,
     initial: new Map(step.state.map((s) => [s.input, s.initial])),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { presetPreprocess } from '../../src/base/preprocess.js';
-import { portableLowering } from '../../src/finetune/lowering/portable/index.js';
+import { parallelLowering } from '../../src/finetune/lowering/parallel/index.js';
 import { buildTrainStep, type TrainStepOptions } from '../../src/finetune/step/build.js';
 import { prepareTraining } from '../../src/finetune/step/prepare.js';
 import { prepareTeacher } from '../../src/finetune/step/teacher.js';
@@ -19,7 +19,7 @@ const PLAIN = {
   decayAll: false,
   loss: { kind: 'cross-entropy', labelSmoothing: 0.1 },
   bn: 'train',
-  lowering: portableLowering,
+  lowering: parallelLowering,
 } as const satisfies TrainStepOptions;
 
 const ADAM = {

@@ -1,5 +1,6 @@
 import type { GraphBuilder, Node, Value } from '../../onnx/index.js';
 import { INTERNAL_OPS, type InternalOp, isInternal, isInternalOp } from '../autodiff/internal.js';
+import type { LoweredParameter, TrainedParameter } from './lowering.js';
 import type { LoweringRule } from './rule.js';
 
 export type LoweringTable = { readonly [op in InternalOp]: LoweringRule };
@@ -25,6 +26,16 @@ export function lower(b: GraphBuilder, table: LoweringTable): ReadonlyMap<Value,
     b.graph.removeNode(node);
   }
   return replaced;
+}
+
+/** As {@link lower}, for a lowering that leaves parameters as the network reads them. */
+export function lowerParameters(
+  b: GraphBuilder,
+  table: LoweringTable,
+  parameters: readonly TrainedParameter[],
+): readonly LoweredParameter[] {
+  const replaced = lower(b, table);
+  return parameters.map(({ value, gradient }) => ({ value, gradient: replaced.get(gradient) ?? gradient }));
 }
 
 /** Emits what the table makes of one internal node, at the builder's place. */

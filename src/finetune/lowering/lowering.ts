@@ -19,7 +19,7 @@ export interface LoweredParameter {
 
 /** Turns the graph as autodiff left it into one that an engine runs. */
 export interface Lowering {
-  readonly name: 'portable' | 'blocked';
+  readonly name: 'portable' | 'parallel' | 'blocked';
   /** Operator sets beside ai.onnx that the result needs. */
   readonly opsets: ReadonlyMap<string, number>;
   /**

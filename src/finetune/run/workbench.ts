@@ -166,7 +166,7 @@ export class Workbench {
   /** What a device has to compute right, and faster than the CPU, before it trains a model. */
   trialOf(model: Model, refocusing?: RefocusingOptions): DeviceTrial {
     return {
-      trial: () => this.#trial(model, refocusing),
+      trial: (engine) => this.#trial(engine, model, refocusing),
       milliseconds: async (engine) => {
         const batch = engine === this.init.host ? Math.min(this.batch, TIMED_IMAGES) : this.batch;
         return timeStep(engine, await this.step(model, refocusing, { engine, batch }));
@@ -174,9 +174,9 @@ export class Workbench {
     };
   }
 
-  async #trial(model: Model, refocusing?: RefocusingOptions): Promise<Trial> {
+  async #trial(engine: Engine, model: Model, refocusing?: RefocusingOptions): Promise<Trial> {
     const batch = Math.min(this.batch, trialImages(this.image));
-    return stepTrial(await this.step(model, refocusing, { batch, lowering: 'portable' }));
+    return stepTrial(await this.step(model, refocusing, { batch, engine }));
   }
 
   /** Bytes that a step for a model needs on the CPU. @throws InputError why there is no step for it */
@@ -230,7 +230,7 @@ export class Workbench {
     await this.check(model, refocusing, memory.total);
     if (engine !== this.init.host && this.#device.tried) {
       // BatchNormalization may have been put back since the device was chosen.
-      await requireRight(engine, this.init.host, await this.#trial(model, refocusing));
+      await requireRight(engine, this.init.host, await this.#trial(engine, model, refocusing));
       await requireBuffers(engine, step.model);
     }
     const trained = await trainPhase({

@@ -84,10 +84,19 @@ export function weightGradient(c: LoweringContext, g: ConvGeometry, dy: Value, x
   const [n, o, ...out] = shape(dy);
   const [, channels, ...spatial] = shape(x);
   const sizes: Sizes = { n, o, channels, out, spatial, pixels: sizeOf(out), taps: sizeOf(g.kernel_shape) };
-  if (g.group === channels && o === channels && channels > 1) return depthwise(c, g, sizes, dy, x);
+  if (isDepthwise(g, shape(dy), shape(x))) return depthwise(c, g, sizes, dy, x);
   const plain = sizes.taps === 1 && g.pads.every((p) => p === 0) && g.strides.every((s) => s === 1);
   if (plain && g.group === 1 && sizes.pixels >= PER_IMAGE_PIXELS) return perImage(c, g, sizes, dy, x);
   return perTap(c, g, sizes, dy, x);
+}
+
+/** Whether each channel has a kernel of its own. */
+export function isDepthwise(
+  { group }: ConvGeometry,
+  [, o]: readonly number[],
+  [, channels]: readonly number[],
+): boolean {
+  return group === channels && o === channels && channels > 1;
 }
 
 interface Sizes {

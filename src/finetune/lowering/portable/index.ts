@@ -1,4 +1,4 @@
-import { type LoweringTable, lower } from '../lower.js';
+import { type LoweringTable, lowerParameters } from '../lower.js';
 import type { Lowering } from '../lowering.js';
 import { clipGrad, hardSwishGrad, reluGrad } from './activation.js';
 import { convInputGrad, convWeightGrad } from './conv.js';
@@ -28,8 +28,5 @@ export const portable: LoweringTable = {
 export const portableLowering: Lowering = {
   name: 'portable',
   opsets: new Map(),
-  lower: (b, parameters) => {
-    const replaced = lower(b, portable);
-    return parameters.map(({ value, gradient }) => ({ value, gradient: replaced.get(gradient) ?? gradient }));
-  },
+  lower: (b, parameters) => lowerParameters(b, portable, parameters),
 };

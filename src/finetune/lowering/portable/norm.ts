@@ -62,14 +62,20 @@ export function batchNormTrainGrad(c: LoweringContext): readonly Value[] {
 }
 
 /** X − μ, which the forward and the backward pass share. */
-function center({ b, shared }: LoweringContext, x: Value, mean: Value, dims: readonly number[]): Value {
+export function center(
+  { b, shared }: LoweringContext,
+  x: Value,
+  mean: Value,
+  dims: readonly number[],
+): Value {
   return shared(x, 'centered', () => {
     const perChannel = b.i64(dims.map((d, i) => (i === 1 ? d : 1)));
     return b.op('Sub', [x, b.op('Reshape', [mean, perChannel])], {}, { name: 'centered' });
   });
 }
 
-function inverseDeviation({ b, node, shared }: LoweringContext, variance: Value): Value {
+/** 1/√(v + ε). */
+export function inverseDeviation({ b, node, shared }: LoweringContext, variance: Value): Value {
   return shared(variance, 'inverse deviation', () => {
     const epsilon = b.f32(node.float('epsilon', 1e-5));
     return b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, epsilon])])]);
