@@ -27,6 +27,11 @@ export interface Lowering {
    * place, and the gradients of the parameters.
    */
   lower(b: GraphBuilder, parameters: readonly TrainedParameter[]): readonly LoweredParameter[];
+  /**
+   * Parameters of up to so many values are updated together: where starting a kernel takes longer than it computes.
+   * Default: each by itself.
+   */
+  readonly together?: number;
   /** sum + factor·v, [n], in one pass that writes over `sum`; undefined where there is none, or it is not worth it. */
   addScaled?(b: GraphBuilder, sum: Value, v: Value, factor: number): Value | undefined;
 }

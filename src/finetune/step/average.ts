@@ -1,6 +1,7 @@
-import type { StepContext } from '../optim/optimizer.js';
 import { firstUpdate, updatesBefore } from '../optim/updates.js';
+import type { OpenContext } from './context.js';
 import { isWeight, type StateUpdate, stateInput, updated } from './state.js';
+import { apart, endToEnd, mapTogether } from './together.js';
 
 export interface AverageOptions {
   /** d, 0 ≤ d < 1. */
@@ -16,7 +17,7 @@ export interface AverageOptions {
  * With `warmup`, d at update t is min(d, 1 − t^(−2/3)).
  */
 export function averageWeights(
-  context: StepContext,
+  context: OpenContext,
   updates: readonly StateUpdate[],
   { decay, warmup }: AverageOptions,
 ): StateUpdate[] {
@@ -28,10 +29,24 @@ export function averageWeights(
     return b.op('Min', [grown, b.f32(decay)]);
   });
   const add = b.scope('average', () => b.op('Sub', [b.f32(1), keep]));
-  return updates.filter(isWeight).map((weight) =>
-    b.scope(weight.name, () => {
-      const state = stateInput(b, { ...weight, kind: 'average' });
-      return updated(state, pace.blend(state.value, keep, weight.next, add));
+  const weights = updates.filter(isWeight);
+  const about = ({ initial }: StateUpdate): { size: number; key: string } => ({
+    size: initial.size,
+    key: '',
+  });
+  return mapTogether(weights, context.together, about, (group) =>
+    b.scope(group.length === 1 ? group[0].name : 'average', () => {
+      const states = group.map((weight) => stateInput(b, { ...weight, kind: 'average' }));
+      const before = endToEnd(
+        b,
+        states.map((s) => s.value),
+      );
+      const now = endToEnd(
+        b,
+        group.map((weight) => weight.next),
+      );
+      const sizes = group.map(({ initial }) => initial.size);
+      return apart(b, pace.blend(before, keep, now, add), sizes).map((v, i) => updated(states[i], v));
     }),
   );
 }

@@ -1,27 +1,37 @@
 import { UnsupportedError } from '../../base/errors.js';
 import { type GraphBuilder, type Node, sizeOf, type Tensor, type Value } from '../../onnx/index.js';
 import { emitInternal, typeLike } from '../autodiff/internal.js';
+import type { StateUpdate } from './state.js';
+import { apart, endToEnd, mapTogether } from './together.js';
 
-/** A running statistic of a BatchNormalization and how a step changes it. */
+/** A running statistic of a BatchNormalization and what a step changes it by. */
 export interface RunningStatistic {
   /** The initializer of the model, now a graph input. */
   readonly value: Value;
   readonly initial: Tensor;
-  readonly next: Value;
+  /** One for each time that the layer is applied, in the order of the graph. */
+  readonly batches: readonly BatchStatistic[];
+}
+
+export interface BatchStatistic {
+  readonly value: Value;
+  /** running ← keep·running + add·value. */
+  readonly keep: number;
+  readonly add: number;
 }
 
 /** What exporters write when they mean "do not update"; PyTorch's default is used then. */
 const USUAL_MOMENTUM = 0.9;
 
 /**
- * Turns each inference BatchNormalization into training mode: batch statistics normalize, and running statistics are
- * updated as PyTorch does, with the unbiased variance:
+ * Turns each inference BatchNormalization into training mode: batch statistics normalize, and running statistics are to
+ * be updated ({@link updateStatistics}) as PyTorch does, with the unbiased variance:
  *   running ← m·running + (1 − m)·batch,   batch variance · n/(n − 1),   m the node's `momentum` attribute.
  * A layer that is applied several times updates its statistics once per application, in the order of the graph.
  * @throws UnsupportedError when a statistic is computed or another layer's too, or a channel has a single value per batch
  */
 export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
-  const statistics = new Map<Value, RunningStatistic>();
+  const statistics = new Map<Value, { value: Value; initial: Tensor; batches: BatchStatistic[] }>();
   const nodes = b.graph.nodes.filter((n) => n.opType === 'BatchNormalization' && n.domain === '');
   for (const node of nodes) for (const index of [3, 4]) requireOwn(node, index);
   for (const node of nodes) {
@@ -46,23 +56,81 @@ export function trainBatchNorm(b: GraphBuilder): RunningStatistic[] {
     b.graph.replaceUses(node.output(), y);
     const momentum = momentumOf(node);
     b.graph.removeNode(node);
-    const update = (running: Value, batch: Value, scale: number): void => {
-      const before = statistics.get(running)?.next ?? running;
-      const next = b.op('Add', [
-        b.op('Mul', [before, b.f32(momentum)]),
-        b.op('Mul', [batch, b.f32((1 - momentum) * scale)]),
-      ]);
-      const initial = running.constant;
-      if (initial) statistics.set(running, { value: running, initial, next });
+    const note = (running: Value, batch: Value, scale: number): void => {
+      const { constant: initial } = running;
+      if (!initial) return;
+      const known = statistics.get(running) ?? { value: running, initial, batches: [] };
+      known.batches.push({ value: batch, keep: momentum, add: (1 - momentum) * scale });
+      statistics.set(running, known);
     };
-    b.scope(`${mean.name}/next`, () => update(mean, batchMean, 1));
-    b.scope(`${variance.name}/next`, () => update(variance, batchVariance, count / (count - 1)));
+    note(mean, batchMean, 1);
+    note(variance, batchVariance, count / (count - 1));
   }
   for (const { value } of statistics.values()) {
     b.graph.addInput(value);
     b.graph.removeInitializer(value);
   }
   return [...statistics.values()];
+}
+
+/**
+ * The running statistics after the step.
+ * @param now what stands for a batch's statistic in the graph as it is
+ * @param together values of a statistic that is updated together with others, at most
+ */
+export function updateStatistics(
+  b: GraphBuilder,
+  statistics: readonly RunningStatistic[],
+  now: (batch: Value) => Value,
+  together: number,
+): StateUpdate[] {
+  const about = ({ initial, batches }: RunningStatistic): { size: number; key: string } => ({
+    size: batches.length === 1 ? initial.size : Number.POSITIVE_INFINITY,
+    key: '',
+  });
+  return mapTogether(statistics, together, about, (group) => {
+    if (group.length > 1) return updateGroup(b, group, now);
+    const [statistic] = group;
+    const { value, batches } = statistic;
+    return b.scope(`${value.name}/next`, () => {
+      const next = batches.reduce(
+        (before, { value: batch, keep, add }) =>
+          b.op('Add', [b.op('Mul', [before, b.f32(keep)]), b.op('Mul', [now(batch), b.f32(add)])]),
+        value,
+      );
+      return [updateOf(statistic, next)];
+    });
+  });
+}
+
+/** Statistics with one batch each. */
+function updateGroup(
+  b: GraphBuilder,
+  group: readonly RunningStatistic[],
+  now: (batch: Value) => Value,
+): StateUpdate[] {
+  const sizes = group.map(({ initial }) => initial.size);
+  const each = (of: (batch: BatchStatistic) => number): Value =>
+    b.f32(group.flatMap(({ batches: [batch] }, i) => new Array<number>(sizes[i]).fill(of(batch))));
+  return b.scope('statistics', () => {
+    const before = endToEnd(
+      b,
+      group.map(({ value }) => value),
+    );
+    const batch = endToEnd(
+      b,
+      group.map(({ batches: [{ value }] }) => now(value)),
+    );
+    const next = b.op('Add', [
+      b.op('Mul', [before, each(({ keep }) => keep)]),
+      b.op('Mul', [batch, each(({ add }) => add)]),
+    ]);
+    return apart(b, next, sizes).map((v, i) => updateOf(group[i], v));
+  });
+}
+
+function updateOf({ value, initial }: RunningStatistic, next: Value): StateUpdate {
+  return { name: value.name, kind: 'running', dims: initial.dims, input: value.name, initial, next };
 }
 
 /**

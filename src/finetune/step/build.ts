@@ -11,7 +11,7 @@ import { inferTrained } from '../autodiff/internal.js';
 import type { Lowering } from '../lowering/lowering.js';
 import { portableLowering } from '../lowering/portable/index.js';
 import { LINEAR_IN_GRADIENT, type OptimizerOptions } from '../optim/table.js';
-import { type RunningStatistic, trainBatchNorm } from './batch-norm.js';
+import { trainBatchNorm, updateStatistics } from './batch-norm.js';
 import { chooseForms, type FormChoice } from './forms.js';
 import { pixelInput } from './input.js';
 import { type ObjectiveOptions, objective, staticShape } from './objective.js';
@@ -19,7 +19,7 @@ import { flatGradients, flattenParameter, inOrder, lowerParameters } from './par
 import type { Prepared } from './prepare.js';
 import { seedRandomNodes } from './random.js';
 import { type GramLayer, refocusKernels } from './refocus.js';
-import type { StateTensor, StateUpdate } from './state.js';
+import type { StateTensor } from './state.js';
 import { stepUpdates, type UpdatesOptions } from './updates.js';
 
 export interface TrainStepOptions extends UpdatesOptions, ObjectiveOptions {
@@ -104,19 +104,21 @@ export function buildTrainStep(prepared: Prepared, options: TrainStepOptions): T
     return gradient;
   };
   // Lowering replaces values in place where they are outputs of the graph.
+  const batches = statistics.flatMap((s) => s.batches.map((v) => v.value));
   const inputGradient = probedInput && gradientOf(probedInput);
   setOutputs(graph, [
     loss,
     correct,
-    ...statistics.map((s) => s.next),
+    ...batches,
     ...(options.probes ? [prepared.logits] : []),
     ...(inputGradient ? [inputGradient] : []),
   ]);
   const lowered = lowerParameters(b, lowering, parameters, gradientOf);
   for (const [domain, version] of lowering.opsets) model.opsets.set(domain, version);
   const [lossNow, correctNow, ...rest] = graph.outputs;
-  const running = statistics.map((s, i) => statisticUpdate({ ...s, next: rest[i] }));
-  const [logits, ofInput] = rest.slice(statistics.length);
+  const now = new Map(batches.map((v, i) => [v, rest[i]]));
+  const running = updateStatistics(b, statistics, (v) => now.get(v) ?? v, lowering.together ?? 0);
+  const [logits, ofInput] = rest.slice(batches.length);
   const updates = stepUpdates(b, flatGradients(b, lowered), running, lr, options);
   const probes = new Map<string, Value>();
   if (options.probes) {
@@ -157,10 +159,6 @@ function nonlinear({ optimizer, clip }: TrainStepOptions): string | undefined {
   if (!LINEAR_IN_GRADIENT[optimizer.kind]) return `${optimizer.kind} is not linear in the gradient`;
   if (clip?.value !== undefined) return 'gradients clipped by value are not linear in the gradient';
   return undefined;
-}
-
-function statisticUpdate({ value, initial, next }: RunningStatistic): StateUpdate {
-  return { name: value.name, kind: 'running', dims: initial.dims, input: value.name, initial, next };
 }
 
 function setOutputs(graph: Graph, outputs: readonly Value[]): void {

@@ -5,18 +5,25 @@ import type { Pace } from '../optim/pace.js';
 import { type StateUpdate, stateInput, updated } from './state.js';
 
 export interface OpenContext extends StepContext {
+  /** Values of a parameter that is updated together with others, at most. */
+  readonly together: number;
   /** The scalars declared so far. */
   readonly scalars: readonly StateUpdate[];
 }
 
 /** What the parts of a step share: its pace, its scalars (each declared once) and values made once. */
-export function stepContext(b: GraphBuilder, pace: Pace, lowering: Pick<Lowering, 'addScaled'>): OpenContext {
+export function stepContext(
+  b: GraphBuilder,
+  pace: Pace,
+  lowering: Pick<Lowering, 'addScaled' | 'together'>,
+): OpenContext {
   const scalars: StateUpdate[] = [];
   const declared = new Map<string, ScalarState>();
   const made = new Map<string, Value>();
   return {
     b,
     pace,
+    together: lowering.together ?? 0,
     scalars,
     scalar: (name, kind, change) => {
       const known = declared.get(name);

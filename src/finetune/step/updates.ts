@@ -13,7 +13,7 @@ export interface UpdatesOptions extends UpdateOptions {
   readonly accumulate?: number;
   readonly clip?: ClipOptions;
   /** How passes over parameters are computed. Default: in standard operators. */
-  readonly lowering?: Pick<Lowering, 'addScaled'>;
+  readonly lowering?: Pick<Lowering, 'addScaled' | 'together'>;
   /** Keeps a moving average of the weights, as state of kind `average`. */
   readonly average?: AverageOptions;
 }

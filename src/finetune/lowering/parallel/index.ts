@@ -22,5 +22,6 @@ const parallel: LoweringTable = {
 export const parallelLowering: Lowering = {
   name: 'parallel',
   opsets: new Map(),
+  together: 1 << 14,
   lower: (b, parameters) => lowerParameters(b, parallel, parameters),
 };
