@@ -63,29 +63,35 @@ export const verify = command({
     ['verify a.onnx b.onnx --data imagefolder:DIR --samples 1000', 'on real images'],
   ],
   run: async (args, context) => {
-    const { verify: verifyModels } = await import('../../src/reparam/index.js');
+    const { deviceToVerifyOn, verify: verifyModels } = await import('../../src/reparam/index.js');
     const { createEngine } = await import('../../src/runtime/index.js');
     const { verifyText } = await import('../../src/report/verify-text.js');
     const [a, b] = [await readModel(args.a, context), await readModel(args.b, context)];
     const { data, preprocess, samples, threads } = args;
     const { realInputs } = await import('../../src/finetune/real-inputs.js');
-    const images =
+    const images = (count: number) =>
       data === undefined
         ? undefined
-        : realInputs(a, { data, images: samples ?? 256, ...(preprocess !== undefined && { preprocess }) });
-    const { engine: runtime, device, allowSoftware } = args;
-    const engine = await createEngine({
-      ...(runtime !== undefined && { engine: runtime }),
-      device,
-      allowSoftware,
-      ...(threads !== undefined && { threads }),
-    });
+        : realInputs(a, { data, images: count, ...(preprocess !== undefined && { preprocess }) });
+    const { seed, tolerance, engine: runtime, device, allowSoftware } = args;
+    const inputShapes = Object.fromEntries(args.inputShape.map((s) => [s.input, s.dims]));
+    const ofThreads = threads !== undefined && { threads };
+    const host = await createEngine({ ...(runtime === 'tfjs' && { engine: runtime, device }), ...ofThreads });
+    let engine = host;
     try {
+      if (runtime !== 'tfjs' && device !== 'cpu') {
+        const few = images(2);
+        const how = { seed, inputShapes, ...(few && { batches: few }) };
+        const chosen = await deviceToVerifyOn(host, [a, b], { device, allowSoftware, ...ofThreads }, how);
+        engine = chosen.engine;
+        context.log(`runs on ${engine.name}: ${chosen.reasons.join('; ')}`);
+      }
+      const all = images(samples ?? 256);
       const report = await verifyModels(a, b, engine, {
-        tolerance: args.tolerance,
-        seed: args.seed,
-        inputShapes: Object.fromEntries(args.inputShape.map((s) => [s.input, s.dims])),
-        ...(images ? { batches: images, samples: 0 } : samples !== undefined && { samples }),
+        tolerance,
+        seed,
+        inputShapes,
+        ...(all ? { batches: all, samples: 0 } : samples !== undefined && { samples }),
       });
       return {
         json: report,
@@ -94,6 +100,7 @@ export const verify = command({
       };
     } finally {
       await engine.close();
+      if (engine !== host) await host.close();
     }
   },
 });

@@ -8,7 +8,7 @@ import type { Evaluation } from './results.js';
 import { deviceEngine, hostEngine } from './run/engine.js';
 import { evaluateSet } from './run/evaluate-set.js';
 import { resolveModel, resolvePreprocess } from './run/resolve.js';
-import { inferenceTrial } from './run/trial.js';
+import { imageTrial } from './run/trial.js';
 
 export interface EvaluateReport extends Evaluation {
   readonly model: string;
@@ -35,7 +35,7 @@ export async function runEvaluate(
   const closing: Engine[] = [];
   const host = await hostEngine(options);
   try {
-    const trial = () => inferenceTrial(resolved.model, host, preprocess);
+    const trial = () => imageTrial(resolved.model, host, preprocess);
     const { engine, reasons } = await deviceEngine(host, options, { trial }, listener);
     closing.push(engine);
     const { model } = await evaluateSet(

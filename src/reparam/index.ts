@@ -50,5 +50,6 @@ export {
   compareTensors,
   type SampleError,
 } from './verify/compare.js';
+export { deviceToVerifyOn } from './verify/device.js';
 export type { Feeds } from './verify/inputs.js';
 export { type OutputError, type VerifyOptions, type VerifyReport, verify } from './verify/verify.js';

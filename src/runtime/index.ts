@@ -4,6 +4,7 @@
  */
 export { channelBlock } from './blocks.js';
 export {
+  type ChooseOptions,
   type ChosenDevice,
   chooseDevice,
   type DeviceChoice,
@@ -16,5 +17,6 @@ export * from './engine.js';
 export { requireBuffers } from './largest-buffer.js';
 export { availableMemory, type MachineMemory } from './memory.js';
 export { estimateStepMemory, type StepMemory } from './ort/step-memory.js';
+export { inferenceTrial } from './self-test/inference-trial.js';
 export { type SelfTest, selfTest, type Trial } from './self-test/self-test.js';
 export * from './specialize/index.js';

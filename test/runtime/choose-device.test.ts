@@ -14,6 +14,7 @@ import {
 import { differenceOf } from '../../src/runtime/self-test/difference.js';
 import { distinctNodes } from '../../src/runtime/self-test/distinct-nodes.js';
 import { runtimeError } from '../../src/runtime/worker/signature.js';
+import { type Change, changedDevice, scaled } from '../support/changed-device.js';
 
 let host: Engine;
 beforeAll(async () => {
@@ -49,34 +50,7 @@ function trial(): Trial {
   return { model: new Model(graph, 20), feeds: new Map([['x', draw([2, 4, 6, 6])]]) };
 }
 
-/** The host under another device's name, with what it computes changed. */
-function device(change: (name: string, tensor: Tensor, nodes: number) => Tensor): Engine {
-  return {
-    device: 'webgpu',
-    name: 'a device',
-    threads: 1,
-    stepSession: (m, init) => host.stepSession(m, init),
-    close: () => Promise.resolve(),
-    session: async (m, o) => {
-      const session = await host.session(m, o);
-      const nodes = m.graph.nodes.length;
-      return {
-        inputNames: session.inputNames,
-        outputNames: session.outputNames,
-        run: async (...args) =>
-          new Map(Array.from(await session.run(...args), ([k, t]) => [k, change(k, t, nodes)])),
-        release: () => session.release(),
-      };
-    },
-  };
-}
-
-const scaled = (tensor: Tensor, factor: number): Tensor =>
-  Tensor.float32(
-    tensor.dims,
-    Array.from({ length: tensor.size }, (_, i) => Number(tensor.typed()[i]) * factor),
-  );
-
+const device = (change: Change): Engine => changedDevice(() => host, change);
 const right = device((_, t) => t);
 const choose = (
   choice: 'auto' | 'webgpu' | 'cpu',

@@ -1,8 +1,8 @@
 import type { Preprocess } from '../../base/preprocess.js';
 import { randomFor } from '../../base/random.js';
 import { inputSize } from '../../data/index.js';
-import { cloneModel, type Model, sizeOf, staticShape, Tensor } from '../../onnx/index.js';
-import { type Engine, specialize, type Trial, toInferenceMode } from '../../runtime/index.js';
+import { type Model, sizeOf, staticShape, Tensor } from '../../onnx/index.js';
+import { type Engine, inferenceTrial, type Trial } from '../../runtime/index.js';
 import type { TrainStep } from '../step/build.js';
 import { onlyInput } from '../step/prepare.js';
 import { imageInput } from './resolve.js';
@@ -54,11 +54,9 @@ export function stepTrial(step: TrainStep): Trial {
 }
 
 /** Two random images for a network in its inference form. @param host prepares the graph */
-export async function inferenceTrial(source: Model, host: Engine, preprocess: Preprocess): Promise<Trial> {
-  const copy = cloneModel(source);
-  toInferenceMode(copy);
-  const { name } = onlyInput(copy);
-  const [channels, ...sides] = imageInput(copy);
+export async function imageTrial(source: Model, host: Engine, preprocess: Preprocess): Promise<Trial> {
+  const { name } = onlyInput(source);
+  const [channels, ...sides] = imageInput(source);
   const { height, width } = inputSize(preprocess);
   const dims = [
     2,
@@ -66,10 +64,9 @@ export async function inferenceTrial(source: Model, host: Engine, preprocess: Pr
     sides[0] ?? height,
     sides[1] ?? width,
   ];
-  const { model } = await specialize(copy, { inputShapes: new Map([[name, dims]]), engine: host });
   const random = randomFor('device trial');
   const data = Float32Array.from({ length: sizeOf(dims) }, () => random.normal());
-  return { model, feeds: new Map([[name, Tensor.float32(dims, data)]]) };
+  return inferenceTrial(source, new Map([[name, Tensor.float32(dims, data)]]), host);
 }
 
 /** Images of a step that the CPU is timed with: it takes as long for each in a larger one. */

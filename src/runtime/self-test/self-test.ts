@@ -56,7 +56,7 @@ export async function selfTest(device: Engine, reference: Engine, trial: Trial):
     return {
       passed: true,
       operations: compared.length,
-      result: `${compared.length} operations agree with the CPU to ${far(worst?.relative ?? 0)} of their scale, a whole step to ${far(whole.relative)}`,
+      result: `${compared.length} operations agree with the CPU to ${far(worst?.relative ?? 0)} of their scale, all together to ${far(whole.relative)}`,
     };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
