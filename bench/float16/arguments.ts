@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from '../../src/base/errors.js';
 import type { Device } from '../../src/runtime/index.js';
 import { DEVICES } from '../gpu/arguments.js';
+import { flag, readOptions, text } from '../options.js';
+import { name } from '../speed/arguments.js';
 
 export interface Arguments {
   readonly device: Device;
@@ -21,35 +21,16 @@ How exact products of float16 are on a device: whether it sums them in float32, 
 
 /** @throws UsageError naming the option */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { device = 'webgpu', markdown = false, help = false, ...values } = parse(argv);
-  const known = DEVICES.find((d) => d === device);
-  if (known === undefined)
-    throw new UsageError({ problem: '--device', expected: DEVICES.join(', '), found: `'${device}'` });
+  const values = readOptions('bench:float16', argv, {
+    device: text,
+    'allow-software': flag,
+    markdown: flag,
+    help: flag,
+  });
   return {
-    device: known,
+    device: name('--device', values.device ?? 'webgpu', DEVICES),
     allowSoftware: values['allow-software'] ?? false,
-    format: markdown ? 'markdown' : 'text',
-    help,
+    format: values.markdown ? 'markdown' : 'text',
+    help: values.help ?? false,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        device: { type: 'string' },
-        'allow-software': { type: 'boolean' },
-        markdown: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-    return values;
-  } catch (cause) {
-    throw new UsageError({
-      problem: cause instanceof Error ? cause.message : String(cause),
-      hint: 'npm run bench:float16 -- --help lists the options',
-      cause,
-    });
-  }
 }

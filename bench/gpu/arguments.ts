@@ -1,9 +1,9 @@
-import { parseArgs } from 'node:util';
 import { UsageError } from '../../src/base/errors.js';
 import { LOWERINGS, type LoweringChoice } from '../../src/finetune/lowering/choose.js';
 import type { FormChoice } from '../../src/finetune/step/forms.js';
 import type { Device } from '../../src/runtime/index.js';
 import type { WebgpuOptions } from '../../src/runtime/worker/protocol.js';
+import { flag, readOptions, text } from '../options.js';
 import { count, FORMS, name, names } from '../speed/arguments.js';
 import { NETWORK_NAMES, type NetworkName, TRAININGS, type Training } from '../speed/cases.js';
 
@@ -98,7 +98,7 @@ NAMES and NUMBERS are separated by commas.`;
 
 /** @throws UsageError naming the option */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const values = parse(argv);
+  const values = readOptions('bench:gpu', argv, OPTIONS);
   if (values.json && values.markdown)
     throw new UsageError({ problem: '--json and --markdown', expected: 'one of them' });
   const curveSteps = values['curve-steps'];
@@ -133,43 +133,30 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-function parse(argv: readonly string[]) {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean', default: false } as const;
-  const usually = (value: string) => ({ ...text, default: value });
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        network: text,
-        training: text,
-        batch: usually(USUAL_BATCHES),
-        side: text,
-        size: text,
-        device: usually('webgpu'),
-        'allow-software': flag,
-        layout: text,
-        validation: text,
-        'peer-device': usually('cuda'),
-        python: usually('python3'),
-        lowering: usually('auto'),
-        form: usually('auto'),
-        steps: usually('20'),
-        warmup: usually('5'),
-        threads: usually('2'),
-        'curve-steps': usually('5'),
-        'curve-batch': usually('16'),
-        kernels: usually('8'),
-        json: flag,
-        markdown: flag,
-        help: flag,
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError({
-      problem: cause instanceof Error ? cause.message : String(cause),
-      hint: 'npm run bench:gpu -- --help lists the options',
-      cause,
-    });
-  }
-}
+const off = { ...flag, default: false };
+const usually = (value: string) => ({ ...text, default: value });
+
+const OPTIONS = {
+  network: text,
+  training: text,
+  batch: usually(USUAL_BATCHES),
+  side: text,
+  size: text,
+  device: usually('webgpu'),
+  'allow-software': off,
+  layout: text,
+  validation: text,
+  'peer-device': usually('cuda'),
+  python: usually('python3'),
+  lowering: usually('auto'),
+  form: usually('auto'),
+  steps: usually('20'),
+  warmup: usually('5'),
+  threads: usually('2'),
+  'curve-steps': usually('5'),
+  'curve-batch': usually('16'),
+  kernels: usually('8'),
+  json: off,
+  markdown: off,
+  help: off,
+};

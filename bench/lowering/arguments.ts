@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from '../../src/base/errors.js';
+import { flag, readOptions, text } from '../options.js';
 import { count } from '../speed/arguments.js';
 
 export interface Arguments {
@@ -30,7 +29,14 @@ TEXTS are separated by commas.`;
 
 /** @throws UsageError naming the option */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { values } = parse(argv);
+  const values = readOptions('bench:lowering', argv, {
+    only: text,
+    repeat: text,
+    warmup: text,
+    threads: text,
+    markdown: flag,
+    help: flag,
+  });
   return {
     only:
       values.only
@@ -43,28 +49,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
     format: values.markdown ? 'markdown' : 'text',
     help: values.help ?? false,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        only: { type: 'string' },
-        repeat: { type: 'string' },
-        warmup: { type: 'string' },
-        threads: { type: 'string' },
-        markdown: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-  } catch (cause) {
-    throw new UsageError({
-      problem: cause instanceof Error ? cause.message : String(cause),
-      hint: 'npm run bench:lowering -- --help lists the options',
-      cause,
-    });
-  }
 }
 
 /** Whether `--only` wants what has these names. */

@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { UsageError } from '../../src/base/errors.js';
 import { didYouMean } from '../../src/base/nearest.js';
 import { LOWERINGS, type LoweringChoice } from '../../src/finetune/lowering/choose.js';
 import type { FormChoice } from '../../src/finetune/step/forms.js';
+import { flag, readOptions, text } from '../options.js';
 import {
   NETWORK_NAMES,
   type NetworkName,
@@ -83,7 +83,7 @@ NAMES are separated by commas.`;
 
 /** @throws UsageError naming the option */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { values } = parse(argv);
+  const values = readOptions('bench:speed', argv, OPTIONS);
   const { size, batch } = values;
   if (values.json && values.markdown)
     throw new UsageError({ problem: '--json and --markdown', expected: 'one of them' });
@@ -120,41 +120,26 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-function parse(argv: readonly string[]) {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        network: text,
-        training: text,
-        side: text,
-        paired: flag,
-        size: text,
-        batch: text,
-        lowering: text,
-        form: text,
-        rounds: text,
-        steps: text,
-        warmup: text,
-        threads: text,
-        python: text,
-        'tf-python': text,
-        tfjs: text,
-        json: flag,
-        markdown: flag,
-        help: flag,
-      },
-    });
-  } catch (cause) {
-    throw new UsageError({
-      problem: cause instanceof Error ? cause.message : String(cause),
-      hint: 'npm run bench:speed -- --help lists the options',
-      cause,
-    });
-  }
-}
+const OPTIONS = {
+  network: text,
+  training: text,
+  side: text,
+  paired: flag,
+  size: text,
+  batch: text,
+  lowering: text,
+  form: text,
+  rounds: text,
+  steps: text,
+  warmup: text,
+  threads: text,
+  python: text,
+  'tf-python': text,
+  tfjs: text,
+  json: flag,
+  markdown: flag,
+  help: flag,
+};
 
 /** A comma-separated choice, in the order of the table whatever the order given. */
 export function names<Name extends string>(

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from '../../src/base/errors.js';
+import { flag, readOptions, text } from '../options.js';
 import { count } from '../speed/arguments.js';
 
 export interface Arguments {
@@ -18,26 +17,14 @@ What a user waits for who trains nothing: whole processes of the built command l
 
 /** @throws UsageError naming the option */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const { processes = '15', markdown = false, help = false } = parse(argv);
+  const {
+    processes = '15',
+    markdown = false,
+    help = false,
+  } = readOptions('bench:start', argv, {
+    processes: text,
+    markdown: flag,
+    help: flag,
+  });
   return { processes: count('--processes', processes), format: markdown ? 'markdown' : 'text', help };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        processes: { type: 'string' },
-        markdown: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-    return values;
-  } catch (cause) {
-    throw new UsageError({
-      problem: cause instanceof Error ? cause.message : String(cause),
-      hint: 'npm run bench:start -- --help lists the options',
-      cause,
-    });
-  }
 }

@@ -12,7 +12,7 @@ import {
 } from '../../src/finetune/lowering/blocked/weight-grad/pointwise.js';
 import type { WeightGradTask } from '../../src/finetune/lowering/blocked/weight-grad/task.js';
 import { blockedCheck } from '../support/blocked-engine.js';
-import { type ConvCase, convCase } from '../support/conv-case.js';
+import { around, type ConvCase, convCase, paddedCases } from '../support/conv-case.js';
 
 vi.mock('../../src/finetune/lowering/blocked/cost.js', { spy: true });
 vi.mock('../../src/finetune/lowering/blocked/weight-grad/depthwise.js', { spy: true });
@@ -23,7 +23,6 @@ vi.mock('../../src/finetune/lowering/blocked/weight-grad/pointwise.js', { spy: t
 const check = blockedCheck();
 
 const inner = (cases: readonly ConvCase[]): Promise<void> => check(cases.map((c) => convCase(c)));
-const around = (k: readonly number[]): number[] => [...k, ...k].map((n) => n >> 1);
 
 const KERNELS = [
   [1, 1],
@@ -59,27 +58,7 @@ test('dilations', () =>
     ]),
   ));
 
-test("TensorFlow's pads, none, and more than the kernel needs", () =>
-  inner(
-    [
-      [0, 0, 1, 1],
-      [1, 0, 0, 1],
-      [0, 1, 2, 0],
-      [0, 0, 0, 0],
-      [3, 3, 3, 3],
-      [2, 4, 5, 3],
-    ].flatMap((p) =>
-      [
-        [3, 3],
-        [1, 1],
-        [2, 2],
-      ].flatMap((k) => [
-        { x: [2, 16, 8, 8], o: 16, k, p },
-        { x: [2, 16, 8, 7], o: 16, k, p, s: [2, 2] },
-        { x: [1, 16, 7, 8], o: 16, k, p, s: [3, 3] },
-      ]),
-    ),
-  ));
+test("TensorFlow's pads, none, and more than the kernel needs", () => inner(paddedCases(16, 16)));
 
 test('sizes, down to one pixel', () =>
   inner(

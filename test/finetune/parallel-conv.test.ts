@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parallelLowering } from '../../src/finetune/lowering/parallel/index.js';
 import { createEngine, type Engine } from '../../src/runtime/index.js';
-import { type ConvCase, convCase } from '../support/conv-case.js';
+import { around, type ConvCase, convCase, paddedCases } from '../support/conv-case.js';
 import { checkParallelCases, lowerCases } from '../support/lowering-cases.js';
 
 let engine: Engine;
@@ -15,7 +15,6 @@ const check = (cases: readonly ConvCase[]): Promise<void> =>
     cases.map((c) => convCase(c)),
     engine,
   );
-const around = (k: readonly number[]): number[] => [...k, ...k].map((n) => n >> 1);
 
 const KERNELS = [
   [1, 1],
@@ -49,28 +48,7 @@ describe('gradients of convolutions in the parallel lowering are those of the po
       ].map((s) => ({ x: [2, 4, 9, 11], o: 6, k: [3, 3], s, p: [1, 1, 1, 1] })),
     ));
 
-  test("TensorFlow's pads, none, and more than the kernel needs", () =>
-    check(
-      [
-        [0, 0, 1, 1],
-        [1, 0, 0, 1],
-        [0, 1, 2, 0],
-        [0, 0, 0, 0],
-        [3, 3, 3, 3],
-        [2, 4, 5, 3],
-      ].flatMap((p) =>
-        [
-          [3, 3],
-          [1, 1],
-          [2, 2],
-          [4, 4],
-        ].flatMap((k) => [
-          { x: [2, 3, 8, 8], o: 4, k, p },
-          { x: [2, 3, 8, 7], o: 4, k, p, s: [2, 2] },
-          { x: [1, 3, 7, 8], o: 4, k, p, s: [3, 3] },
-        ]),
-      ),
-    ));
+  test("TensorFlow's pads, none, and more than the kernel needs", () => check(paddedCases(3, 4)));
 
   test('dilations', () =>
     check([

@@ -86,7 +86,12 @@ test.each([1, 2, 7, 8, 50, 120])(
     const b = new GraphBuilder(graph, 20);
     const sizes = Array.from({ length: count }, (_, i) => 1 + (i % 4));
     const inputs = sizes.map((n, i) => graph.addInput(`v${i}`, tensorType('float32', [n])));
-    for (const v of apart(b, endToEnd(b, inputs), sizes)) graph.addOutput(b.op('Identity', [v]));
+    for (const v of apart(
+      b,
+      endToEnd(b, inputs, (v) => v),
+      sizes,
+    ))
+      graph.addOutput(b.op('Identity', [v]));
     const feeds = new Map(sizes.map((n, i) => [`v${i}`, realTensor([n], new Array(n).fill(i))]));
     const out = [...evaluate(new Model(graph, 20), feeds).values()];
     expect(out.map((t) => Array.from(toNumbers(t)))).toEqual(sizes.map((n, i) => new Array(n).fill(i)));

@@ -36,3 +36,28 @@ export function convCase(c: ConvCase, first = false): LoweringCase {
     },
   };
 }
+
+/** Half of the kernel on each side. */
+export const around = (k: readonly number[]): number[] => [...k, ...k].map((n) => n >> 1);
+
+/** TensorFlow's pads, none, and more than the kernel needs; with and without strides. */
+export const paddedCases = (channels: number, o: number): ConvCase[] =>
+  [
+    [0, 0, 1, 1],
+    [1, 0, 0, 1],
+    [0, 1, 2, 0],
+    [0, 0, 0, 0],
+    [3, 3, 3, 3],
+    [2, 4, 5, 3],
+  ].flatMap((p) =>
+    [
+      [3, 3],
+      [1, 1],
+      [2, 2],
+      [4, 4],
+    ].flatMap((k) => [
+      { x: [2, channels, 8, 8], o, k, p },
+      { x: [2, channels, 8, 7], o, k, p, s: [2, 2] },
+      { x: [1, channels, 7, 8], o, k, p, s: [3, 3] },
+    ]),
+  );

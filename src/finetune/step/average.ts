@@ -37,14 +37,8 @@ export function averageWeights(
   return mapTogether(weights, context.together, about, (group) =>
     b.scope(group.length === 1 ? group[0].name : 'average', () => {
       const states = group.map((weight) => stateInput(b, { ...weight, kind: 'average' }));
-      const before = endToEnd(
-        b,
-        states.map((s) => s.value),
-      );
-      const now = endToEnd(
-        b,
-        group.map((weight) => weight.next),
-      );
+      const before = endToEnd(b, states, (s) => s.value);
+      const now = endToEnd(b, group, (weight) => weight.next);
       const sizes = group.map(({ initial }) => initial.size);
       return apart(b, pace.blend(before, keep, now, add), sizes).map((v, i) => updated(states[i], v));
     }),

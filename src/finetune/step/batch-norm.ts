@@ -113,14 +113,8 @@ function updateGroup(
   const each = (of: (batch: BatchStatistic) => number): Value =>
     b.f32(group.flatMap(({ batches: [batch] }, i) => new Array<number>(sizes[i]).fill(of(batch))));
   return b.scope('statistics', () => {
-    const before = endToEnd(
-      b,
-      group.map(({ value }) => value),
-    );
-    const batch = endToEnd(
-      b,
-      group.map(({ batches: [{ value }] }) => now(value)),
-    );
+    const before = endToEnd(b, group, ({ value }) => value);
+    const batch = endToEnd(b, group, ({ batches: [{ value }] }) => now(value));
     const next = b.op('Add', [
       b.op('Mul', [before, each(({ keep }) => keep)]),
       b.op('Mul', [batch, each(({ add }) => add)]),

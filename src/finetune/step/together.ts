@@ -37,8 +37,9 @@ export function mapTogether<T, R>(
   return results;
 }
 
-/** 1-D values, one after the other. */
-export function endToEnd(b: GraphBuilder, values: readonly Value[]): Value {
+/** A 1-D value of each item, one after the other. */
+export function endToEnd<T>(b: GraphBuilder, items: readonly T[], of: (item: T) => Value): Value {
+  const values = items.map(of);
   return values.length === 1 ? values[0] : b.op('Concat', values, { axis: 0 });
 }
 

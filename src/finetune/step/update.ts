@@ -74,14 +74,8 @@ function updateGroup(
   const sizes = group.map((m) => m.state.initial.size);
   const slots: StateUpdate[][] = [];
   const next = rule({
-    parameter: endToEnd(
-      b,
-      group.map((m) => m.state.value),
-    ),
-    gradient: endToEnd(
-      b,
-      group.map((m) => m.gradient),
-    ),
+    parameter: endToEnd(b, group, (m) => m.state.value),
+    gradient: endToEnd(b, group, (m) => m.gradient),
     lr,
     weightDecay,
     slot: (kind, change, initial = 0) => {
@@ -90,12 +84,7 @@ function updateGroup(
         const start = Tensor.derivedFloat32(dims, () => new Float32Array(size).fill(initial));
         return stateInput(b, { ...state, kind, initial: start });
       });
-      const after = change(
-        endToEnd(
-          b,
-          inputs.map((s) => s.value),
-        ),
-      );
+      const after = change(endToEnd(b, inputs, (s) => s.value));
       slots.push(apart(b, after, sizes).map((v, i) => updated(inputs[i], v)));
       return after;
     },
