@@ -15,6 +15,24 @@ const WINDOWS = [
   [1, 2, 0],
 ] as const;
 
+/**
+ * Kernels as large as their input of 5 × 6: those that begin without padding and have some at the end are wrong. The others
+ * begin with some, have none, or are a pixel smaller.
+ */
+const WHOLE = {
+  'no pads': { kernel_shape: [5, 6] },
+  'pads at the end': { kernel_shape: [5, 6], pads: [0, 0, 1, 1] },
+  'pads at one end': { kernel_shape: [5, 6], pads: [0, 0, 0, 2] },
+  'pads at the end, stride 2': { kernel_shape: [5, 6], pads: [0, 0, 2, 2], strides: [2, 2] },
+  dilated: { kernel_shape: [5, 6], pads: [0, 0, 4, 6], dilations: [2, 2] },
+  'pads all round': { kernel_shape: [5, 6], pads: [1, 1, 1, 1] },
+  'pads above': { kernel_shape: [5, 6], pads: [1, 0, 1, 1] },
+  'a pixel smaller': { kernel_shape: [5, 5], pads: [0, 0, 1, 1] },
+  SAME_UPPER: { kernel_shape: [5, 6], auto_pad: 'SAME_UPPER' },
+  'SAME_UPPER, 2 × 2': { kernel_shape: [2, 2], auto_pad: 'SAME_UPPER' },
+  'two groups': { kernel_shape: [5, 6], pads: [0, 0, 1, 1], group: 2 },
+} as const;
+
 const random = randomFor('convolutions');
 const draw = (dims: readonly number[]): Tensor =>
   Tensor.float32(
@@ -45,6 +63,49 @@ function convolutions(
   return { model: new Model(graph, opset), feeds };
 }
 
+function wholeKernels(opset: number): { readonly model: Model; readonly feeds: Map<string, Tensor> } {
+  const graph = new Graph('whole kernels');
+  const b = new GraphBuilder(graph, opset);
+  const feeds = new Map<string, Tensor>();
+  const fed = (name: string, dims: readonly number[]) => {
+    feeds.set(name, draw(dims));
+    return graph.addInput(name, tensorType('float32', dims));
+  };
+  for (const [name, attributes] of Object.entries(WHOLE)) {
+    const channels = 8 / ('group' in attributes ? attributes.group : 1);
+    const { kernel_shape: kernel } = attributes;
+    const side = kernel[0] === 2 ? kernel : [5, 6];
+    const w = fed(`${name} w`, [4, channels, ...kernel]);
+    graph.addOutput(b.op('Conv', [fed(`${name} x`, [2, 8, ...side]), w], attributes, { name }));
+  }
+  return { model: new Model(graph, opset), feeds };
+}
+
+test('kernels as large as the input are mended where they have padding at the end alone', () => {
+  const { model } = wholeKernels(20);
+  const mended = mendForWebgpu(model);
+  const padded = mended.graph.nodes.filter((n) => n.inputs[0]?.producer?.opType === 'Pad');
+  expect(padded.map((n) => n.name)).toEqual([
+    'pads at the end',
+    'pads at one end',
+    'pads at the end, stride 2',
+    'dilated',
+    'SAME_UPPER, 2 × 2',
+  ]);
+  expect(mendForWebgpu(mended)).toBe(mended);
+});
+
+test('a file need not say the dims of what a kernel sees', () => {
+  const graph = new Graph('untyped');
+  const b = new GraphBuilder(graph, 20, { infer: false });
+  const x = b.op('Relu', [graph.addInput('x', tensorType('float32', [2, 8, 5, 6]))]);
+  const w = b.constant(draw([4, 8, 5, 6]), 'w');
+  graph.addOutput(b.op('Conv', [x, w], { pads: [0, 0, 1, 1] }));
+  expect(x.type).toBeUndefined();
+  const { nodes } = mendForWebgpu(new Model(graph, 20)).graph;
+  expect(nodes.map((n) => n.opType)).toEqual(['Relu', 'Pad', 'Pad', 'Conv']);
+});
+
 test('only what the provider gets wrong is mended, in a copy', () => {
   const { model } = convolutions(20);
   const mended = mendForWebgpu(model);
@@ -60,6 +121,22 @@ describeWebgpu('convolutions on WebGPU', () => {
     reference = await createEngine({ threads: 1 });
   });
   afterAll(() => reference.close());
+
+  test.each([
+    [20, 'NHWC'],
+    [20, 'NCHW'],
+    [9, 'NHWC'],
+  ] as const)('of kernels as large as the input are right, opset %d, %s', async (opset, layout) => {
+    const engine = await createEngine({ device: 'webgpu', allowSoftware: true, webgpu: { layout } });
+    try {
+      const { model, feeds } = wholeKernels(opset);
+      const differences = await compareOperators(engine, reference, model, feeds);
+      expect(differences).toHaveLength(Object.keys(WHOLE).length);
+      expect(differences.filter((d) => !(d.relative < 1e-6)).map((d) => d.node)).toEqual([]);
+    } finally {
+      await engine.close();
+    }
+  });
 
   test.each([
     [20, 'NHWC', CHANNELS],
