@@ -63,6 +63,37 @@ function convolutions(
   return { model: new Model(graph, opset), feeds };
 }
 
+/** Input and output channels of a group: even ones are wrong for one output channel. */
+const GROUPS = [1, 2, 3, 4, 5, 6, 8, 9, 12].flatMap((i) => [1, 2].map((o) => [i, o] as const));
+
+function transposed(opset: number): { readonly model: Model; readonly feeds: Map<string, Tensor> } {
+  const graph = new Graph('transposed');
+  const b = new GraphBuilder(graph, opset);
+  const feeds = new Map<string, Tensor>();
+  const fed = (name: string, dims: readonly number[]) => {
+    feeds.set(name, draw(dims));
+    return graph.addInput(name, tensorType('float32', dims));
+  };
+  for (const group of [1, 3])
+    for (const [i, o] of GROUPS) {
+      const name = `${i}→${o} in ${group}`;
+      const inputs = [fed(`${name} x`, [2, i * group, 3, 4]), fed(`${name} w`, [i * group, o, 2, 3])];
+      const bias = i === 4 ? [fed(`${name} bias`, [o * group])] : [];
+      const attributes = { kernel_shape: [2, 3], strides: [2, 2], group };
+      graph.addOutput(b.op('ConvTranspose', [...inputs, ...bias], attributes, { name }));
+    }
+  return { model: new Model(graph, opset), feeds };
+}
+
+test('transposed convolutions in groups of one output and an even number of inputs are mended', () => {
+  const { model } = transposed(20);
+  const mended = mendForWebgpu(model);
+  const names = mended.graph.nodes.filter((n) => n.opType === 'Pad').map((n) => n.output().uses[0].node.name);
+  expect(names).toEqual([2, 4, 6, 8, 12].map((i) => `${i}→1 in 3`));
+  expect(mended.graph.outputs.map((v) => v.name)).toEqual(model.graph.outputs.map((v) => v.name));
+  expect(mendForWebgpu(mended)).toBe(mended);
+});
+
 function wholeKernels(opset: number): { readonly model: Model; readonly feeds: Map<string, Tensor> } {
   const graph = new Graph('whole kernels');
   const b = new GraphBuilder(graph, opset);
@@ -132,6 +163,22 @@ describeWebgpu('convolutions on WebGPU', () => {
       const { model, feeds } = wholeKernels(opset);
       const differences = await compareOperators(engine, reference, model, feeds);
       expect(differences).toHaveLength(Object.keys(WHOLE).length);
+      expect(differences.filter((d) => !(d.relative < 1e-6)).map((d) => d.node)).toEqual([]);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test.each([
+    [20, 'NHWC'],
+    [20, 'NCHW'],
+    [9, 'NHWC'],
+  ] as const)('transposed, of all channel counts, are right, opset %d, %s', async (opset, layout) => {
+    const engine = await createEngine({ device: 'webgpu', allowSoftware: true, webgpu: { layout } });
+    try {
+      const { model, feeds } = transposed(opset);
+      const differences = await compareOperators(engine, reference, model, feeds);
+      expect(differences).toHaveLength(2 * GROUPS.length);
       expect(differences.filter((d) => !(d.relative < 1e-6)).map((d) => d.node)).toEqual([]);
     } finally {
       await engine.close();

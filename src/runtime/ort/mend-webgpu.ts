@@ -12,12 +12,14 @@ import {
 import { convAttributes, resolvePads } from '../../onnx/ops/index.js';
 
 /**
- * A model that the WebGPU provider (1.30) computes right. It gets two kinds of dense convolutions wrong:
+ * A model that the WebGPU provider (1.30) computes right. It gets three kinds of convolutions wrong:
  *
- * - Input channels that are a multiple of 3 and not of 4, output channels a multiple of 4: it loads three channels at a
+ * - Dense, input channels a multiple of 3 and not of 4, output channels a multiple of 4: it loads three channels at a
  *   time, and its result is wrong unless there are just three. They get input channels of zeros, up to a multiple of 4.
- * - A kernel as large as the input, without padding at the begin: it takes that for a single window, whatever padding there
+ * - Dense, a kernel as large as the input, without padding at the begin: it takes that for a single window, whatever padding there
  *   is at the end. The input gets its padding before; channels of zeros keep the runtime from fusing that in again.
+ * - Transposed, in groups of one output channel and an even number of input channels: it reads other groups' kernels. Each
+ *   group gets a second output channel, of zeros, which is dropped again.
  * @returns a copy, or the model itself where nothing is to be mended
  */
 export function mendForWebgpu(model: Model): Model {
@@ -30,39 +32,68 @@ export function mendForWebgpu(model: Model): Model {
   const mends = model.graph.nodes.map((node) => mendOf(node, typeOf));
   if (mends.every((m) => m === undefined)) return model;
   const copy = cloneModel(model);
-  for (const [i, node] of [...copy.graph.nodes].entries()) {
-    const mend = mends[i];
-    if (!mend) continue;
-    const b = new GraphBuilder(copy.graph, copy.opset, { place: { before: node } });
-    const { channels, ends } = mend;
-    node.setInput(0, padEnds(b, node.input(0), [0, channels, ...(ends ?? [0, 0])]));
-    node.setInput(1, padEnds(b, node.input(1), [0, channels, 0, 0]));
-    if (!ends) continue;
-    node.setAttribute('auto_pad', 'NOTSET');
-    node.setAttribute('pads', [0, 0, 0, 0]);
-  }
+  for (const [i, node] of [...copy.graph.nodes].entries()) mends[i]?.(node, copy);
   return copy;
-}
-
-/** What a convolution gets before it. */
-interface Mend {
-  /** Input channels of zeros. */
-  readonly channels: number;
-  /** Its padding, which it then has no more. */
-  readonly ends?: readonly number[];
 }
 
 type TypeOf = (value: Value) => ValueType | undefined;
 
+/** Changes a node, and puts others around it. */
+type Mend = (node: Node, model: Model) => void;
+
 function mendOf(node: Node, typeOf: TypeOf): Mend | undefined {
-  if (node.opType !== 'Conv' || node.domain !== '' || node.int('group', 1) !== 1) return undefined;
+  if (node.domain !== '') return undefined;
+  const group = node.int('group', 1);
+  if (node.opType === 'Conv' && group === 1) return mendDense(node, typeOf);
+  if (node.opType === 'ConvTranspose' && group > 1) return mendTransposed(node, group, typeOf);
+  return undefined;
+}
+
+function mendDense(node: Node, typeOf: TypeOf): Mend | undefined {
   const [outputs, channels, ...kernel] = staticShape(typeOf(node.input(1))) ?? [];
   if (kernel.length !== 2) return undefined;
-  const upToFour = 4 - (channels % 4);
+  const more = 4 - (channels % 4);
   const ends = lostPads(node, kernel, typeOf);
-  if (ends) return { channels: upToFour, ends };
   const threes = channels > 3 && channels % 3 === 0 && channels % 4 !== 0 && outputs % 4 === 0;
-  return threes ? { channels: upToFour } : undefined;
+  if (!ends && !threes) return undefined;
+  return (it, { graph, opset }) => {
+    const b = new GraphBuilder(graph, opset, { place: { before: it } });
+    it.setInput(0, padEnds(b, it.input(0), [0, more, ...(ends ?? [0, 0])]));
+    it.setInput(1, padEnds(b, it.input(1), [0, more, 0, 0]));
+    if (!ends) return;
+    it.setAttribute('auto_pad', 'NOTSET');
+    it.setAttribute('pads', [0, 0, 0, 0]);
+  };
+}
+
+function mendTransposed(node: Node, group: number, typeOf: TypeOf): Mend | undefined {
+  const [inputs, outputs, ...kernel] = staticShape(typeOf(node.input(1))) ?? [];
+  if (kernel.length !== 2 || outputs !== 1 || (inputs / group) % 2 !== 0) return undefined;
+  return (it, { graph, opset }) => {
+    const before = new GraphBuilder(graph, opset, { place: { before: it } });
+    it.setInput(1, padEnds(before, it.input(1), [0, 1, 0, 0]));
+    const bias = it.inputs[2];
+    // Twice each: what is added to the second channels is dropped with them.
+    const twice = Array.from({ length: 2 * group }, (_, i) => i >> 1);
+    if (bias) it.setInput(2, before.op('Gather', [bias, indices(before, twice)]));
+    const after = new GraphBuilder(graph, opset, { place: { after: it } });
+    const [whole] = it.outputs;
+    whole.type = undefined;
+    const firsts = indices(
+      after,
+      Array.from({ length: group }, (_, i) => 2 * i),
+    );
+    const kept = after.node('Gather', [whole, firsts], { axis: 1 });
+    const { name } = whole;
+    graph.replaceUses(whole, kept.output());
+    kept.setInput(0, whole);
+    whole.name = graph.uniqueName(`${name}/both`);
+    kept.output().name = name;
+  };
+}
+
+function indices(b: GraphBuilder, list: readonly number[]): Value {
+  return b.constant(Tensor.int64([list.length], list));
 }
 
 /** The padding at the ends that the provider would pass over. */
