@@ -78,17 +78,19 @@ function mendTransposed(node: Node, group: number, typeOf: TypeOf): Mend | undef
     if (bias) it.setInput(2, before.op('Gather', [bias, indices(before, twice)]));
     const after = new GraphBuilder(graph, opset, { place: { after: it } });
     const [whole] = it.outputs;
-    whole.type = undefined;
+    const { name, type } = whole;
     const firsts = indices(
       after,
       Array.from({ length: group }, (_, i) => 2 * i),
     );
     const kept = after.node('Gather', [whole, firsts], { axis: 1 });
-    const { name } = whole;
-    graph.replaceUses(whole, kept.output());
+    const result = kept.output();
+    graph.replaceUses(whole, result);
     kept.setInput(0, whole);
     whole.name = graph.uniqueName(`${name}/both`);
-    kept.output().name = name;
+    whole.type = undefined;
+    result.name = name;
+    result.type = type;
   };
 }
 
