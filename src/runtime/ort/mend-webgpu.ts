@@ -79,6 +79,8 @@ function mendTransposed(node: Node, group: number, typeOf: TypeOf): Mend | undef
     const after = new GraphBuilder(graph, opset, { place: { after: it } });
     const [whole] = it.outputs;
     const { name, type } = whole;
+    // It has twice the channels now.
+    whole.type = undefined;
     const firsts = indices(
       after,
       Array.from({ length: group }, (_, i) => 2 * i),
@@ -88,7 +90,6 @@ function mendTransposed(node: Node, group: number, typeOf: TypeOf): Mend | undef
     graph.replaceUses(whole, result);
     kept.setInput(0, whole);
     whole.name = graph.uniqueName(`${name}/both`);
-    whole.type = undefined;
     result.name = name;
     result.type = type;
   };
