@@ -3,6 +3,7 @@ import { parallelLowering } from '../../src/finetune/lowering/parallel/index.js'
 import { createEngine, type Engine } from '../../src/runtime/index.js';
 import { around, type ConvCase, convCase, paddedCases } from '../support/conv-case.js';
 import { checkParallelCases, lowerCases } from '../support/lowering-cases.js';
+import { matrixProducts } from '../support/products.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -94,34 +95,28 @@ describe('gradients of convolutions in the parallel lowering are those of the po
     ]));
 });
 
-/** Matrix products and dense convolutions of a lowered case: groups of lanes for the result, and terms that each sums. */
-function products(c: ConvCase): { readonly lanes: number; readonly terms: number }[] {
-  const { model } = lowerCases([convCase(c)], parallelLowering);
-  return model.graph.nodes
-    .filter((n) => n.opType === 'MatMul' || n.opType === 'Gemm')
-    .map((n) => {
-      const [a, out] = [n.input(0).shape ?? [], n.output(0).shape ?? []];
-      const [rows, columns] = out.slice(-2);
-      const sets = out.slice(0, -2).reduce((p, d) => p * d, 1);
-      return { lanes: sets * Math.ceil(rows / 32) * Math.ceil(columns / 32), terms: a[a.length - 1] };
-    });
-}
+/** Matrix products of a lowered case. */
+const products = (c: ConvCase): { readonly tiles: number; readonly terms: number }[] =>
+  matrixProducts(lowerCases([convCase(c)], parallelLowering).model.graph).map(({ tiles, terms }) => ({
+    tiles,
+    terms,
+  }));
 
 describe('how the images of dW are shared out', () => {
   test('a narrow layer gives each image a product of its own', () => {
     expect(products({ x: [64, 64, 14, 14], o: 64, k: [3, 3], p: [1, 1, 1, 1] })).toEqual(
-      new Array(9).fill({ lanes: 64 * 4, terms: 196 }),
+      new Array(9).fill({ tiles: 64 * 4, terms: 196 }),
     );
   });
 
   test("a stem's kernel rows lie side by side", () => {
     expect(products({ x: [64, 3, 32, 32], o: 64, k: [7, 7], s: [2, 2], p: [3, 3, 3, 3] })).toEqual(
-      new Array(7).fill({ lanes: 64 * 2, terms: 256 }),
+      new Array(7).fill({ tiles: 64 * 2, terms: 256 }),
     );
   });
 
   test('a wide layer needs no sets, and no sum of them', () => {
-    expect(products({ x: [8, 1024, 7, 7], o: 1024, k: [1, 1] })).toEqual([{ lanes: 1024, terms: 392 }]);
+    expect(products({ x: [8, 1024, 7, 7], o: 1024, k: [1, 1] })).toEqual([{ tiles: 1024, terms: 392 }]);
   });
 });
 

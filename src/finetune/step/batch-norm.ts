@@ -1,6 +1,7 @@
 import { UnsupportedError } from '../../base/errors.js';
 import { type GraphBuilder, type Node, sizeOf, type Tensor, type Value } from '../../onnx/index.js';
 import { emitInternal, typeLike } from '../autodiff/internal.js';
+import { everyStep } from '../optim/pace.js';
 import type { StateUpdate } from './state.js';
 import { apart, endToEnd, mapTogether } from './together.js';
 
@@ -88,14 +89,14 @@ export function updateStatistics(
     size: batches.length === 1 ? initial.size : Number.POSITIVE_INFINITY,
     key: '',
   });
+  const { blend } = everyStep(b);
   return mapTogether(statistics, together, about, (group) => {
     if (group.length > 1) return updateGroup(b, group, now);
     const [statistic] = group;
     const { value, batches } = statistic;
     return b.scope(`${value.name}/next`, () => {
       const next = batches.reduce(
-        (before, { value: batch, keep, add }) =>
-          b.op('Add', [b.op('Mul', [before, b.f32(keep)]), b.op('Mul', [now(batch), b.f32(add)])]),
+        (before, { value: batch, keep, add }) => blend(before, keep, now(batch), add),
         value,
       );
       return [updateOf(statistic, next)];
@@ -115,10 +116,12 @@ function updateGroup(
   return b.scope('statistics', () => {
     const before = endToEnd(b, group, ({ value }) => value);
     const batch = endToEnd(b, group, ({ batches: [{ value }] }) => now(value));
-    const next = b.op('Add', [
-      b.op('Mul', [before, each(({ keep }) => keep)]),
-      b.op('Mul', [batch, each(({ add }) => add)]),
-    ]);
+    const next = everyStep(b).blend(
+      before,
+      each(({ keep }) => keep),
+      batch,
+      each(({ add }) => add),
+    );
     return apart(b, next, sizes).map((v, i) => updateOf(group[i], v));
   });
 }

@@ -12,7 +12,7 @@
  */
 import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
 import { type ConvGeometry, geometryOf } from '../../autodiff/geometry.js';
-import { convInputGrad as portable, unreached } from '../portable/conv.js';
+import { convInputGrad as portable, reverseAndSwap, unreached } from '../portable/conv.js';
 import type { LoweringContext } from '../rule.js';
 
 export function convInputGrad(c: LoweringContext): readonly Value[] {
@@ -24,17 +24,13 @@ export function convInputGrad(c: LoweringContext): readonly Value[] {
   const square = g.strides.length === 2 && g.strides.every((s) => s === stride);
   if (g.group > 1 || !square || stride === 1 || g.dilations.some((d) => d > 1)) return portable(c);
   if (sizeOf(g.kernel_shape) === 1 && g.pads.every((p) => p === 0))
-    return [apart(b, pointwise(b, dy, w, shape(w)), g, spatial)];
+    return [
+      apart(b, b.op('Conv', [dy, reverseAndSwap(b, w, shape(w), 1)], { kernel_shape: [1, 1] }), g, spatial),
+    ];
   const out = shape(dy).slice(2);
   const axes = spatial.map((size, i) => phasesOf(size, out[i], g, i));
   if (axes.some((a) => a.pads.some((p) => p < 0))) return portable(c);
   return [phases(b, dy, w, shape(w), stride, axes, spatial)];
-}
-
-/** dY [N,O,…] times W [O,C,1,1]. */
-function pointwise(b: GraphBuilder, dy: Value, w: Value, [o, channels]: readonly number[]): Value {
-  const matrix = b.op('Transpose', [b.op('Reshape', [w, b.i64([o, channels])])], { perm: [1, 0] });
-  return b.op('Conv', [dy, b.op('Reshape', [matrix, b.i64([channels, o, 1, 1])])], { kernel_shape: [1, 1] });
 }
 
 /** Zeros between the pixels: ConvTranspose by a one, channel by channel. */

@@ -11,7 +11,7 @@
  */
 import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
 import { type ConvGeometry, geometryOf } from '../../autodiff/geometry.js';
-import { isDepthwise, tapsOf, weightGradient } from '../portable/conv.js';
+import { isDepthwise, tapsOf, weightGradient, window } from '../portable/conv.js';
 import type { LoweringContext } from '../rule.js';
 
 /** Rows and columns of a product's result that one group of lanes computes. */
@@ -131,36 +131,11 @@ function windows(
   out: readonly number[],
   beside: number,
 ): readonly Value[] {
-  if (beside === 1) return tapsOf(g.kernel_shape).map((tap) => window(b, source, g, out, tap));
+  if (beside === 1) return tapsOf(g.kernel_shape).map((tap) => window(b, source, g, out, tap, 1));
   const last = g.kernel_shape.length - 1;
   const rowTaps = Array.from({ length: beside }, (_, t) =>
-    window(b, source, g, out, [...new Array<undefined>(last).fill(undefined), t]),
+    window(b, source, g, out, [...new Array<undefined>(last).fill(undefined), t], 1),
   );
   const rows = b.op('Concat', rowTaps, { axis: last + 2 });
-  return tapsOf(g.kernel_shape.slice(0, last)).map((tap) => window(b, rows, g, out, [...tap, undefined]));
-}
-
-/** What one tap sees, on the axes for which it is given. */
-function window(
-  b: GraphBuilder,
-  source: Value,
-  g: ConvGeometry,
-  out: readonly number[],
-  tap: readonly (number | undefined)[],
-): Value {
-  const dims = source.shape ?? [];
-  const cuts = tap.flatMap((t, i) => {
-    if (t === undefined) return [];
-    const start = t * g.dilations[i];
-    const cut = { axis: i + 1, start, end: start + (out[i] - 1) * g.strides[i] + 1, step: g.strides[i] };
-    return cut.start === 0 && cut.end === dims[cut.axis] && cut.step === 1 ? [] : [cut];
-  });
-  if (cuts.length === 0) return source;
-  return b.op('Slice', [
-    source,
-    b.i64(cuts.map((v) => v.start)),
-    b.i64(cuts.map((v) => v.end)),
-    b.i64(cuts.map((v) => v.axis)),
-    b.i64(cuts.map((v) => v.step)),
-  ]);
+  return tapsOf(g.kernel_shape.slice(0, last)).map((tap) => window(b, rows, g, out, tap, 1));
 }

@@ -12,7 +12,7 @@
  *   or the windows of all taps side by side and one product, where they are few.
  */
 import { type GraphBuilder, sizeOf, type Value } from '../../../onnx/index.js';
-import { type ConvGeometry, geometryOf } from '../../autodiff/geometry.js';
+import { type ConvGeometry, geometryOf, type WindowGeometry } from '../../autodiff/geometry.js';
 import type { LoweringContext } from '../rule.js';
 
 /** Windows of all taps side by side may hold this many elements. */
@@ -62,7 +62,7 @@ export function unreached(g: Omit<ConvGeometry, 'group'>, spatial: readonly numb
 }
 
 /** W [O,C/g,k…] → [C,O/g,k…]: per group, channels swapped and taps reversed. */
-function reverseAndSwap(b: GraphBuilder, w: Value, wShape: readonly number[], group: number): Value {
+export function reverseAndSwap(b: GraphBuilder, w: Value, wShape: readonly number[], group: number): Value {
   const [o, cg, ...kernel] = wShape;
   const taps = sizeOf(kernel);
   const og = o / group;
@@ -160,7 +160,7 @@ function perTap(c: LoweringContext, g: ConvGeometry, s: Sizes, dy: Value, x: Val
   let source = channelMajor(c, x, rank);
   if (g.pads.some((p) => p > 0))
     source = b.op('Pad', [source, b.i64([0, 0, ...g.pads.slice(0, rank), 0, 0, ...g.pads.slice(rank)])]);
-  const windows = tapsOf(g.kernel_shape).map((tap) => window(b, source, g, tap, s));
+  const windows = tapsOf(g.kernel_shape).map((tap) => window(b, source, g, s.out, tap, 2));
   const axis = batch.length + 2;
   if (s.taps === 1 || columns * s.channels * s.taps <= SIDE_BY_SIDE) {
     // [group, C/g, taps, N·P] → one product gives [group, O/g, C/g·taps].
@@ -185,17 +185,33 @@ function timesTransposed(b: GraphBuilder, p: Value, q: Value, batchAxes: number)
   return b.op('MatMul', [p, b.op('Transpose', [q], { perm: [0, 2, 1] })]);
 }
 
-/** The inputs that one tap of the kernel sees: [C,N,padded…] → [C,N,out…]. */
-function window(b: GraphBuilder, source: Value, g: ConvGeometry, tap: readonly number[], s: Sizes): Value {
-  const starts = tap.map((t, i) => t * g.dilations[i]);
-  const ends = starts.map((at, i) => at + (s.out[i] - 1) * g.strides[i] + 1);
-  const whole =
-    starts.every((at) => at === 0) &&
-    ends.every((e, i) => e === s.spatial[i]) &&
-    g.pads.every((p) => p === 0);
-  if (whole && g.strides.every((st) => st === 1)) return source;
-  const axes = tap.map((_, i) => i + 2);
-  return b.op('Slice', [source, b.i64(starts), b.i64(ends), b.i64(axes), b.i64(g.strides)]);
+/**
+ * What one tap of a kernel sees of a padded input; the input itself where that is all of it.
+ * @param tap by spatial axis; an axis without one stays whole
+ * @param first the first spatial axis of the input
+ */
+export function window(
+  b: GraphBuilder,
+  of: Value,
+  g: Pick<WindowGeometry, 'dilations' | 'strides'>,
+  out: readonly number[],
+  tap: readonly (number | undefined)[],
+  first: number,
+): Value {
+  const cuts = tap.flatMap((t, i) => {
+    if (t === undefined) return [];
+    const start = t * g.dilations[i];
+    const cut = { axis: first + i, start, end: start + (out[i] - 1) * g.strides[i] + 1, step: g.strides[i] };
+    return cut.start === 0 && cut.end === of.shape?.[cut.axis] && cut.step === 1 ? [] : [cut];
+  });
+  if (cuts.length === 0) return of;
+  return b.op('Slice', [
+    of,
+    b.i64(cuts.map((v) => v.start)),
+    b.i64(cuts.map((v) => v.end)),
+    b.i64(cuts.map((v) => v.axis)),
+    b.i64(cuts.map((v) => v.step)),
+  ]);
 }
 
 /** All taps of a kernel, row by row. */

@@ -9,7 +9,7 @@
 import { type GraphBuilder, Tensor, type Value } from '../../../onnx/index.js';
 import { geometryOf, type WindowGeometry } from '../../autodiff/geometry.js';
 import type { LoweringContext } from '../rule.js';
-import { tapsOf } from './conv.js';
+import { tapsOf, window } from './conv.js';
 
 const FLOAT = 1;
 /** Below every finite input; −∞ itself would make NaN where engines multiply by zero. */
@@ -29,11 +29,7 @@ export function maxPoolGrad({ b, node, shape }: LoweringContext): readonly Value
   const parts: Value[] = [];
   const taps = tapsOf(g.kernel_shape);
   for (const tap of taps) {
-    const starts = tap.map((t, i) => t * g.dilations[i]);
-    const stops = starts.map((at, i) => at + (out[i] - 1) * g.strides[i] + 1);
-    const axes = tap.map((_, i) => i + 2);
-    const seen = b.op('Slice', [source, b.i64(starts), b.i64(stops), b.i64(axes), b.i64(g.strides)]);
-    const equal = b.op('Equal', [seen, y]);
+    const equal = b.op('Equal', [window(b, source, g, out, tap, 2), y]);
     const first = free ? b.op('And', [equal, free]) : equal;
     const taken = b.op('Not', [equal]);
     free = free ? b.op('And', [free, taken]) : taken;
